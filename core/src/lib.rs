@@ -1,0 +1,4 @@
+//! Pintle's core.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
