@@ -1,0 +1,94 @@
+//! Why a request was refused: one table from reason to status and slug.
+
+/// Why a request was refused.
+///
+/// The client learns the class, by status and challenge. The slug goes to the access log, as
+/// response-code details `pintle_<slug>`, and to the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// `basic_auth`: no `authorization`, or one of another scheme.
+    NoCredentials,
+    /// `basic_auth`: `authorization` is not what RFC 7617 asks for.
+    MalformedCredentials,
+    /// `basic_auth`: several values of `authorization`, or several joined by a comma.
+    RepeatedCredentials,
+    /// `basic_auth`: a user or a password that no matching rule lists.
+    WrongCredentials,
+    /// `require_header`: the field is absent.
+    FieldMissing,
+    /// `require_header`: a value of the field does not pass.
+    FieldMismatch,
+    /// An invalid escape, `%00` or a NUL in a path that a filter has to judge.
+    PathInvalid,
+    /// An encoded slash in a path that a filter has to judge, under `encoded_slash: reject`.
+    PathEncodedSlash,
+    /// A reason of a filter that is not among the shipped ones: status and slug.
+    Other(u16, &'static str),
+}
+
+impl Denial {
+    /// Every reason that the shipped filters know.
+    pub const ALL: [Self; 8] = [
+        Self::NoCredentials,
+        Self::MalformedCredentials,
+        Self::RepeatedCredentials,
+        Self::WrongCredentials,
+        Self::FieldMissing,
+        Self::FieldMismatch,
+        Self::PathInvalid,
+        Self::PathEncodedSlash,
+    ];
+
+    /// The HTTP status (RFC 9110 section 15.5) unless the configuration names another.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::NoCredentials
+            | Self::MalformedCredentials
+            | Self::RepeatedCredentials
+            | Self::WrongCredentials => 401,
+            Self::FieldMissing | Self::FieldMismatch => 403,
+            Self::PathInvalid | Self::PathEncodedSlash => 400,
+            Self::Other(status, _) => status,
+        }
+    }
+
+    /// The name of the reason in access logs and counters.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::MalformedCredentials => "malformed_credentials",
+            Self::RepeatedCredentials => "repeated_credentials",
+            Self::WrongCredentials => "wrong_credentials",
+            Self::FieldMissing => "field_missing",
+            Self::FieldMismatch => "field_mismatch",
+            Self::PathInvalid => "path_invalid",
+            Self::PathEncodedSlash => "path_encoded_slash",
+            Self::Other(_, slug) => slug,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Denial;
+    use alloc::format;
+    use alloc::string::String;
+
+    #[test]
+    fn the_whole_table() {
+        let table: String =
+            Denial::ALL.iter().map(|d| format!("{} {} {:?}\n", d.status(), d.slug(), d)).collect();
+        assert_eq!(
+            table,
+            "401 no_credentials NoCredentials\n\
+             401 malformed_credentials MalformedCredentials\n\
+             401 repeated_credentials RepeatedCredentials\n\
+             401 wrong_credentials WrongCredentials\n\
+             403 field_missing FieldMissing\n\
+             403 field_mismatch FieldMismatch\n\
+             400 path_invalid PathInvalid\n\
+             400 path_encoded_slash PathEncodedSlash\n"
+        );
+        assert_eq!(Denial::Other(418, "teapot").status(), 418);
+    }
+}

@@ -1,0 +1,227 @@
+//! What a filter is, and the set of those that a policy knows.
+
+pub mod basic_auth;
+pub mod headers;
+pub mod log_headers;
+pub mod require_header;
+
+use alloc::vec::Vec;
+
+use serde::de::DeserializeOwned;
+
+use crate::arrival::{Arrival, Looks};
+use crate::config::{Json, Load, Pointer};
+use crate::denial::Denial;
+use crate::fields::FieldName;
+use crate::flow::Flow;
+use crate::host::Host;
+use crate::stream::Kept;
+
+/// One policy: values to a verdict.
+///
+/// `when`, `mode`, `name` and the counters are the chain's business; a filter sees the requests that
+/// are for it, and decides. Filters are compiled once, when the configuration is loaded, and shared
+/// by all streams.
+pub trait Filter: Sized + Send + Sync + 'static {
+    /// The key that names the filter in the configuration's `filters`.
+    const KIND: &'static str;
+
+    /// Every reason for which it may reply; each is a counter.
+    const DENIALS: &'static [Denial] = &[];
+
+    /// Its fields in the configuration; derive `Deserialize` with `deny_unknown_fields`.
+    type Fields: DeserializeOwned;
+
+    /// Checks and prepares all that can be; refusals go to `load`, and then the result is `None`.
+    fn compile(fields: Self::Fields, at: &Pointer<'_>, load: &mut Load) -> Option<Self>;
+
+    /// Which messages it has work with.
+    fn phases(&self) -> Phases;
+
+    /// Fields that it asserts to the upstream: stripped from every request before the first filter.
+    fn identity_fields(&self) -> &[FieldName] {
+        &[]
+    }
+
+    /// Fields whose values are secrets: no filter logs them.
+    fn secret_fields(&self) -> &[FieldName] {
+        &[]
+    }
+
+    /// Request fields whose values [`Filter::on_response`] needs: they are [kept](Kept) as they
+    /// were when the request came by.
+    fn kept_fields(&self) -> &[FieldName] {
+        &[]
+    }
+
+    /// Tells a filter that logs what the filters of the policy hold for secret.
+    fn redact(&mut self, secrets: &[FieldName]) {
+        let _ = secrets;
+    }
+
+    /// Which parts of the [`Arrival`] its own rules look at.
+    #[doc(hidden)]
+    fn looks(&self) -> Looks {
+        Looks::default()
+    }
+
+    /// Decides on a request; edits go through `host`.
+    fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s> {
+        let _ = (host, request);
+        Flow::Continue
+    }
+
+    /// Sees a response, one of this library's own replies included; cannot refuse it.
+    fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>) {
+        let _ = (host, response);
+    }
+}
+
+/// Which messages a filter has work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phases {
+    /// Requests alone.
+    Request,
+    /// Responses alone.
+    Response,
+    /// Both.
+    Both,
+}
+
+impl Phases {
+    pub(crate) const fn request(self) -> bool {
+        matches!(self, Self::Request | Self::Both)
+    }
+
+    pub(crate) const fn response(self) -> bool {
+        matches!(self, Self::Response | Self::Both)
+    }
+}
+
+/// What a filter sees of a request beside its fields, and memory to work in.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub(crate) arrival: &'a Arrival,
+    /// A buffer that keeps its capacity from request to request.
+    pub buffer: &'a mut Vec<u8>,
+}
+
+/// What a filter sees of a response beside its fields, and memory to work in.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// The values of [`Filter::kept_fields`].
+    pub kept: Kept<'a>,
+    /// A buffer that keeps its capacity from response to response.
+    pub buffer: &'a mut Vec<u8>,
+}
+
+/// A closed set of filters, made by [`filters!`](crate::filters).
+#[doc(hidden)]
+pub trait FilterSet: Sized + Send + Sync + 'static {
+    const KINDS: &'static [&'static str];
+
+    /// `None` where the kind is not of this set; else what became of the fields.
+    fn read(kind: &str, fields: Fields<'_>, at: &Pointer<'_>, load: &mut Load) -> Option<Option<Self>>;
+    fn denials(&self) -> &'static [Denial];
+    fn phases(&self) -> Phases;
+    fn identity_fields(&self) -> &[FieldName];
+    fn secret_fields(&self) -> &[FieldName];
+    fn kept_fields(&self) -> &[FieldName];
+    fn redact(&mut self, secrets: &[FieldName]);
+    fn looks(&self) -> Looks;
+    fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s>;
+    fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>);
+}
+
+/// The fields of one filter as they stand in the document, those of the chain taken out.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Fields<'a>(pub(crate) &'a Json);
+
+impl Fields<'_> {
+    #[doc(hidden)]
+    pub fn compile<F: Filter>(self, at: &Pointer<'_>, load: &mut Load) -> Option<F> {
+        let fields = load.read::<F::Fields>(at, self.0)?;
+        F::compile(fields, at, load)
+    }
+}
+
+/// Makes an enum of filters that a [`Policy`](crate::Policy) can hold beside the shipped ones.
+///
+/// ```
+/// # use pintle_core::{Filter, Phases, config::{Load, Pointer}};
+/// # pub struct Greeting;
+/// # #[derive(serde::Deserialize)] pub struct GreetingFields {}
+/// # impl Filter for Greeting {
+/// #     const KIND: &'static str = "greeting";
+/// #     type Fields = GreetingFields;
+/// #     fn compile(_: GreetingFields, _: &Pointer<'_>, _: &mut Load) -> Option<Self> { Some(Self) }
+/// #     fn phases(&self) -> Phases { Phases::Request }
+/// # }
+/// pintle_core::filters! {
+///     /// The filters of this crate.
+///     pub enum Mine { Greeting }
+/// }
+/// let document = br#"{"filters": [{"greeting": {}}, {"basic_auth": {"rules": [{"credentials": ["a:b"]}]}}]}"#;
+/// pintle_core::Policy::<Mine>::load(document, pintle_core::config::HashKey::new([0; 16])).unwrap();
+/// ```
+#[macro_export]
+macro_rules! filters {
+    ($(#[$meta:meta])* $visibility:vis enum $set:ident { $($filter:ident),* $(,)? }) => {
+        $(#[$meta])*
+        #[allow(missing_docs, clippy::large_enum_variant, reason = "made by a macro")]
+        $visibility enum $set { $($filter($filter)),* }
+
+        #[allow(unused_variables, unreachable_code, reason = "the set may be empty")]
+        const _: () = {
+            use $crate::__private as p;
+
+            impl p::FilterSet for $set {
+                const KINDS: &'static [&'static str] = &[$(<$filter as p::Filter>::KIND),*];
+
+                fn read(
+                    kind: &str,
+                    fields: p::Fields<'_>,
+                    at: &p::Pointer<'_>,
+                    load: &mut p::Load,
+                ) -> Option<Option<Self>> {
+                    $(if kind == <$filter as p::Filter>::KIND {
+                        return Some(fields.compile::<$filter>(at, load).map($set::$filter));
+                    })*
+                    None
+                }
+                fn denials(&self) -> &'static [p::Denial] {
+                    match *self { $($set::$filter(_) => <$filter as p::Filter>::DENIALS),* }
+                }
+                fn phases(&self) -> p::Phases {
+                    match *self { $($set::$filter(ref f) => p::Filter::phases(f)),* }
+                }
+                fn identity_fields(&self) -> &[p::FieldName] {
+                    match *self { $($set::$filter(ref f) => p::Filter::identity_fields(f)),* }
+                }
+                fn secret_fields(&self) -> &[p::FieldName] {
+                    match *self { $($set::$filter(ref f) => p::Filter::secret_fields(f)),* }
+                }
+                fn kept_fields(&self) -> &[p::FieldName] {
+                    match *self { $($set::$filter(ref f) => p::Filter::kept_fields(f)),* }
+                }
+                fn redact(&mut self, secrets: &[p::FieldName]) {
+                    match *self { $($set::$filter(ref mut f) => p::Filter::redact(f, secrets)),* }
+                }
+                fn looks(&self) -> p::Looks {
+                    match *self { $($set::$filter(ref f) => p::Filter::looks(f)),* }
+                }
+                fn on_request<'s, H: p::Host>(
+                    &'s self,
+                    host: &mut H,
+                    request: &mut p::Request<'_>,
+                ) -> p::Flow<'s> {
+                    match *self { $($set::$filter(ref f) => p::Filter::on_request(f, host, request)),* }
+                }
+                fn on_response<H: p::Host>(&self, host: &mut H, response: &mut p::Response<'_>) {
+                    match *self { $($set::$filter(ref f) => p::Filter::on_response(f, host, response)),* }
+                }
+            }
+        };
+    };
+}

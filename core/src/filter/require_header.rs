@@ -1,0 +1,178 @@
+//! `require_header`: a request field must be there and pass.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use regex_automata::meta::Regex;
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+
+use crate::config::{Load, Pointer, Refusal};
+use crate::denial::Denial;
+use crate::fields::{Field, FieldName};
+use crate::filter::{Filter, Phases, Request};
+use crate::flow::{Flow, Reply};
+use crate::host::{Host, Section};
+use crate::pattern;
+
+/// The fields of `require_header` in the configuration; with neither `exact`, `prefix` nor `regex`
+/// the field need only be present.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RequireHeaderFields {
+    /// The request field, in any case.
+    name: String,
+    /// Every value is equal to this; compared in constant time.
+    exact: Option<String>,
+    /// Every value starts with this.
+    prefix: Option<String>,
+    /// Every value is matched somewhere by this regular expression; `^` and `$` anchor it.
+    regex: Option<String>,
+    /// Whether values of the field are secrets, which no filter logs.
+    #[serde(default)]
+    secret: bool,
+    /// The reply to a request that does not pass.
+    #[serde(default)]
+    deny: DenyFields,
+}
+
+/// The JSON form of the reply to a request that is denied.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DenyFields {
+    /// From 400 to 599; default 403.
+    #[cfg_attr(feature = "schema", schemars(range(min = 400, max = 599)))]
+    status: Option<u16>,
+    /// Default: `Access denied.`
+    body: Option<String>,
+    /// Default: `text/plain`.
+    content_type: Option<String>,
+    /// Further fields of the reply.
+    headers: Option<Vec<DenyHeader>>,
+}
+
+/// One field of a reply.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DenyHeader {
+    /// The field.
+    name: String,
+    /// Its value, as it is.
+    value: String,
+}
+
+/// See [`RequireHeaderFields`].
+#[derive(Debug)]
+pub struct RequireHeader {
+    name: FieldName,
+    value: Requirement,
+    secret: bool,
+    status: u16,
+    fields: Box<[Field]>,
+    body: Box<[u8]>,
+}
+
+#[derive(Debug)]
+enum Requirement {
+    Present,
+    Exact(Box<[u8]>),
+    Prefix(Box<[u8]>),
+    Regex(Box<Regex>),
+}
+
+impl Filter for RequireHeader {
+    const KIND: &'static str = "require_header";
+    const DENIALS: &'static [Denial] = &[Denial::FieldMissing, Denial::FieldMismatch];
+    type Fields = RequireHeaderFields;
+
+    fn compile(fields: RequireHeaderFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
+        let name = load.readable_field(&at.key("name"), &fields.name);
+        let value = match (fields.exact, fields.prefix, fields.regex) {
+            (None, None, None) => Some(Requirement::Present),
+            (Some(text), None, None) => {
+                not_empty(&text, &at.key("exact"), load).map(|()| Requirement::Exact(text.into_bytes().into()))
+            }
+            (None, Some(text), None) => {
+                not_empty(&text, &at.key("prefix"), load).map(|()| Requirement::Prefix(text.into_bytes().into()))
+            }
+            (None, None, Some(text)) => {
+                pattern::compile(&text, &at.key("regex"), load).map(|r| Requirement::Regex(Box::new(r)))
+            }
+            _ => {
+                load.refuse(at, Refusal::Unacceptable { expected: "at most one of `exact`, `prefix`, `regex`" });
+                None
+            }
+        };
+        let deny = deny(fields.deny, &at.key("deny"), load);
+        let ((name, value), (status, fields_of_reply, body)) = ((name?, value?), deny?);
+        Some(Self { name, value, secret: fields.secret, status, fields: fields_of_reply, body })
+    }
+
+    fn phases(&self) -> Phases {
+        Phases::Request
+    }
+
+    fn secret_fields(&self) -> &[FieldName] {
+        if self.secret { core::slice::from_ref(&self.name) } else { &[] }
+    }
+
+    fn on_request<'s, H: Host>(&'s self, host: &mut H, _request: &mut Request<'_>) -> Flow<'s> {
+        let mut values = host.values(Section::Request, &self.name).peekable();
+        let denial = if values.peek().is_none() {
+            Denial::FieldMissing
+        } else if values.all(|value| self.value.passes(value)) {
+            return Flow::Continue;
+        } else {
+            Denial::FieldMismatch
+        };
+        Flow::Reply(Reply { denial, status: self.status, fields: &self.fields, body: &self.body })
+    }
+}
+
+impl Requirement {
+    fn passes(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Exact(text) => value.ct_eq(text).into(),
+            Self::Prefix(text) => {
+                value.split_at_checked(text.len()).is_some_and(|(start, _)| start.ct_eq(text).into())
+            }
+            Self::Regex(regex) => regex.is_match(value),
+        }
+    }
+}
+
+fn not_empty(text: &str, at: &Pointer<'_>, load: &mut Load) -> Option<()> {
+    load.expect(at, (!text.is_empty()).then_some(()), "text that is not empty")
+}
+
+type Denied = (u16, Box<[Field]>, Box<[u8]>);
+
+fn deny(deny: DenyFields, at: &Pointer<'_>, load: &mut Load) -> Option<Denied> {
+    let status = deny.status.unwrap_or(Denial::FieldMissing.status());
+    let status = (400..=599).contains(&status).then_some(status);
+    let status = load.expect(&at.key("status"), status, "a status from 400 to 599");
+    let content_type = deny.content_type.unwrap_or_else(|| "text/plain".into());
+    let content_type = Field::new(FieldName::CONTENT_TYPE.clone(), content_type);
+    let content_type = load.expect(&at.key("content_type"), content_type, "a field value");
+    let headers: Vec<Option<Field>> = deny
+        .headers
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+        .map(|(i, header)| {
+            let list = at.key("headers");
+            let at = list.index(i);
+            let name = load.writable_field(&at.key("name"), &header.name)?;
+            let field = Field::new(name, header.value);
+            load.expect(&at.key("value"), field, "a field value (RFC 9110 section 5.5)")
+        })
+        .collect();
+    let fields = core::iter::once(content_type).chain(headers).collect::<Option<Vec<Field>>>();
+    let body = deny.body.unwrap_or_else(|| "Access denied.".into());
+    Some((status?, fields?.into(), body.into_bytes().into()))
+}

@@ -1,0 +1,226 @@
+//! One filter in its chain: `when`, `mode`, `name` and counters are the same for every kind.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Deserialize;
+
+use super::steps::Shipped;
+use crate::arrival::{Arrival, Looks};
+use crate::denial::Denial;
+use crate::fields::FieldName;
+use crate::filter::{FilterSet, Phases, Request, Response};
+use crate::flow::Flow;
+use crate::host::{Attribute, Counter, Edit, Host, Level, Section};
+use crate::metrics::{CounterName, Outcome};
+use crate::syntax::path::PathError;
+use crate::when::When;
+
+/// What a filter does with its verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Acts on it.
+    #[default]
+    Enforce,
+    /// Computes, counts, notes and logs it; the request goes on unchanged.
+    Observe,
+}
+
+/// A shipped filter, or one of another crate.
+pub(super) enum Kind<X> {
+    Shipped(Shipped),
+    Further(X),
+}
+
+macro_rules! each {
+    ($kind:expr, $filter:ident => $body:expr) => {
+        match $kind {
+            Kind::Shipped($filter) => $body,
+            Kind::Further($filter) => $body,
+        }
+    };
+}
+
+pub(super) struct Step<X> {
+    pub(super) name: String,
+    pub(super) mode: Mode,
+    pub(super) when: Option<When>,
+    pub(super) kind: Kind<X>,
+    pub(super) phases: Phases,
+    /// Counters of this step: `allowed`, `observed`, then one for each denial.
+    pub(super) counters: u32,
+    pub(super) denials: Vec<Denial>,
+    /// The note of a verdict under `mode: observe`.
+    pub(super) observed_note: String,
+}
+
+/// Reasons that the chain itself has, for every filter that judges paths.
+const PATH_DENIALS: [Denial; 2] = [Denial::PathInvalid, Denial::PathEncodedSlash];
+
+impl<X: FilterSet> Step<X> {
+    pub(super) fn new(name: String, mode: Mode, when: Option<When>, kind: Kind<X>) -> Self {
+        let phases = each!(&kind, f => f.phases());
+        let mut denials = each!(&kind, f => f.denials()).to_vec();
+        let judges_path = phases.request()
+            && (when.as_ref().is_some_and(|w| w.looks().path) || each!(&kind, f => f.looks()).path);
+        if judges_path {
+            denials.extend(PATH_DENIALS);
+        }
+        let observed_note = alloc::format!("observed.{name}");
+        Self { name, mode, when, kind, phases, counters: 0, denials, observed_note }
+    }
+
+    /// Gives the step its counters: the next ones of the policy's list.
+    pub(super) fn number_counters(&mut self, list: &mut Vec<CounterName>) {
+        self.counters = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        let outcomes = [Outcome::Allowed, Outcome::Observed]
+            .into_iter()
+            .chain(self.denials.iter().map(|denial| Outcome::Denied(*denial)));
+        list.extend(outcomes.map(|outcome| CounterName { filter: self.name.clone(), outcome }));
+    }
+
+    fn counter(&self, outcome: Outcome) -> Counter {
+        let place = match outcome {
+            Outcome::Allowed => 0,
+            Outcome::Observed => 1,
+            Outcome::Denied(denial) => {
+                self.denials.iter().position(|d| *d == denial).map_or(1, |i| i.saturating_add(2))
+            }
+        };
+        Counter(self.counters.saturating_add(u32::try_from(place).unwrap_or(0)))
+    }
+
+    pub(super) fn looks(&self) -> Looks {
+        let own = each!(&self.kind, f => f.looks());
+        self.when.as_ref().map_or(own, |when| own.or(when.looks()))
+    }
+
+    pub(super) fn identity_fields(&self) -> &[FieldName] {
+        each!(&self.kind, f => f.identity_fields())
+    }
+
+    pub(super) fn secret_fields(&self) -> &[FieldName] {
+        each!(&self.kind, f => f.secret_fields())
+    }
+
+    pub(super) fn kept_fields(&self) -> &[FieldName] {
+        each!(&self.kind, f => f.kept_fields())
+    }
+
+    pub(super) fn redact(&mut self, secrets: &[FieldName]) {
+        each!(&mut self.kind, f => f.redact(secrets));
+    }
+
+    /// Whether the filter is for this request. An invalid path is judged as it came by filters of
+    /// the response alone, and refused by those that look at the request.
+    pub(super) fn applies<H: Host>(&self, host: &H, arrival: &Arrival) -> Result<bool, PathError> {
+        match &self.when {
+            None => Ok(true),
+            Some(when) if self.phases.request() => when.judge(host, arrival),
+            Some(when) => Ok(when.judge_as_it_came(host, arrival)),
+        }
+    }
+
+    /// Runs the request phase and counts what became of it. `edited` is set where request fields
+    /// were changed.
+    pub(super) fn on_request<'s, H: Host>(
+        &'s self,
+        host: &mut H,
+        request: &mut Request<'_>,
+        edited: &mut bool,
+    ) -> Flow<'s> {
+        let mut view = StepHost { host, mode: self.mode, edited: false, held_back: false };
+        let flow = each!(&self.kind, f => f.on_request(&mut view, request));
+        let StepHost { edited: changed, held_back, .. } = view;
+        *edited |= changed;
+        match (flow, self.mode) {
+            (Flow::Continue, _) if held_back && self.only_edits() => self.observed(host, "edited"),
+            (Flow::Continue, _) => host.add(self.counter(Outcome::Allowed), 1),
+            (Flow::Reply(reply), Mode::Enforce) => {
+                host.add(self.counter(Outcome::Denied(reply.denial)), 1);
+                return Flow::Reply(reply);
+            }
+            (Flow::Reply(reply), Mode::Observe) => self.observed(host, reply.denial.slug()),
+        }
+        Flow::Continue
+    }
+
+    /// Counts, notes and logs a verdict that is not carried out.
+    pub(super) fn observed<H: Host>(&self, host: &mut H, verdict: &'static str) {
+        host.add(self.counter(Outcome::Observed), 1);
+        host.note(&self.observed_note, verdict.as_bytes());
+        if host.logs(Level::Info) {
+            let id = host.values(Section::Request, FieldName::X_REQUEST_ID).next();
+            let id = crate::filter::log_headers::RequestId(id);
+            host.log(Level::Info, format_args!("{id} observed {}: {verdict}", self.name));
+        }
+    }
+
+    /// Whether the filter can do nothing but edit: under `mode: observe` its edits are the verdict.
+    fn only_edits(&self) -> bool {
+        each!(&self.kind, f => f.denials()).is_empty()
+    }
+
+    pub(super) fn denied<H: Host>(&self, host: &H, denial: Denial) {
+        host.add(self.counter(Outcome::Denied(denial)), 1);
+    }
+
+    pub(super) fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>) {
+        let mut view = StepHost { host, mode: self.mode, edited: false, held_back: false };
+        each!(&self.kind, f => f.on_response(&mut view, response));
+        let held_back = view.held_back;
+        if !self.phases.request() {
+            let outcome = if held_back { Outcome::Observed } else { Outcome::Allowed };
+            host.add(self.counter(outcome), 1);
+        }
+    }
+}
+
+/// The host as one step sees it: under `mode: observe` nothing changes.
+struct StepHost<'h, H> {
+    host: &'h mut H,
+    mode: Mode,
+    edited: bool,
+    held_back: bool,
+}
+
+impl<H: Host> Host for StepHost<'_, H> {
+    fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.host.fields(section)
+    }
+    fn values<'a>(&'a self, section: Section, name: &'a FieldName) -> impl Iterator<Item = &'a [u8]> {
+        self.host.values(section, name)
+    }
+    fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
+        self.host.attribute(attribute)
+    }
+    fn logs(&self, level: Level) -> bool {
+        self.host.logs(level)
+    }
+    fn log(&self, level: Level, message: fmt::Arguments<'_>) {
+        self.host.log(level, message);
+    }
+    fn add(&self, counter: Counter, n: u64) {
+        self.host.add(counter, n);
+    }
+    fn edit(&mut self, section: Section, edit: Edit<'_>) {
+        match self.mode {
+            Mode::Observe => self.held_back = true,
+            Mode::Enforce => {
+                self.edited |= section == Section::Request;
+                self.host.edit(section, edit);
+            }
+        }
+    }
+    fn note(&mut self, key: &str, value: &[u8]) {
+        if self.mode == Mode::Enforce {
+            self.host.note(key, value);
+        }
+    }
+    fn reroute(&mut self) {
+        self.edited = true;
+    }
+}

@@ -1,0 +1,82 @@
+//! What one stream remembers from its request to its response.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::fields::FieldName;
+
+/// What one stream remembers: which filters its response is for, and the request's values that they
+/// need. Takes no heap memory unless a value is kept; [`Stream::clear`] leaves the memory for the
+/// next stream.
+#[derive(Debug, Default)]
+pub struct Stream {
+    pub(crate) phase: Phase,
+    /// A bit for each step with a response phase: whether its `when` held.
+    pub(crate) applies: u128,
+    kept: Vec<KeptValue>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No request was seen: a response now is one of the proxy or of an earlier filter.
+    #[default]
+    Fresh,
+    /// The request went on.
+    Forwarded,
+    /// This library replied; the response steps ran over the reply.
+    Replied,
+}
+
+#[derive(Debug)]
+struct KeptValue {
+    step: usize,
+    field: usize,
+    value: Range<usize>,
+}
+
+impl Stream {
+    /// Whether this library replied to the request.
+    pub fn replied(&self) -> bool {
+        self.phase == Phase::Replied
+    }
+
+    /// Makes it as new, its memory kept.
+    pub fn clear(&mut self) {
+        self.phase = Phase::Fresh;
+        self.applies = 0;
+        self.kept.clear();
+        self.bytes.clear();
+    }
+
+    pub(crate) fn keep(&mut self, step: usize, field: usize, value: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.kept.push(KeptValue { step, field, value: start..self.bytes.len() });
+    }
+
+    pub(crate) fn kept<'a>(&'a self, step: usize, names: &'a [FieldName]) -> Kept<'a> {
+        Kept { stream: self, step, names }
+    }
+}
+
+/// Values of request fields that a filter asked for in
+/// [`kept_fields`](crate::Filter::kept_fields), as they were when the request came by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    stream: &'a Stream,
+    step: usize,
+    names: &'a [FieldName],
+}
+
+impl<'a> Kept<'a> {
+    /// The values of `name` in order of arrival.
+    pub fn values(self, name: &FieldName) -> impl Iterator<Item = &'a [u8]> {
+        let field = self.names.iter().position(|n| n == name);
+        self.stream
+            .kept
+            .iter()
+            .filter(move |kept| kept.step == self.step && Some(kept.field) == field)
+            .filter_map(move |kept| self.stream.bytes.get(kept.value.clone()))
+    }
+}

@@ -1,0 +1,15 @@
+//! Bytes to values: the grammars that filters and configuration rest on, as pure functions.
+//!
+//! Nothing here knows a host, a filter or a configuration. Functions that work on request data write
+//! into a buffer of the caller, which keeps its capacity; functions that work on configuration
+//! return owned values. No error carries or prints its input: it may be a secret.
+
+pub mod authorization;
+pub mod base64;
+pub mod duration;
+pub mod escape;
+pub mod field;
+pub mod host;
+pub mod password_hash;
+pub mod path;
+pub mod template;
