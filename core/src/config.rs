@@ -103,13 +103,19 @@ impl Load {
 
     /// Deserializes one part of the document, as far as its first structural error.
     pub(crate) fn read<T: DeserializeOwned>(&mut self, at: &Pointer<'_>, json: &Json) -> Option<T> {
-        match T::deserialize(deserialize::Part(json)) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.errors.push(error.below(at));
-                None
-            }
-        }
+        self.read_beside(at, json, &[])
+    }
+
+    /// Like [`Load::read`], for an object that has further fields of these names.
+    pub(crate) fn read_beside<T: DeserializeOwned>(
+        &mut self,
+        at: &Pointer<'_>,
+        json: &Json,
+        others: &[&str],
+    ) -> Option<T> {
+        T::deserialize(deserialize::Part(json))
+            .map_err(|error| self.errors.push(error.also(others).below(at)))
+            .ok()
     }
 
     pub(crate) fn parse(&mut self, document: &[u8]) -> Option<Json> {

@@ -15,7 +15,7 @@ impl FieldName {
     pub const METHOD: &'static Self = &Self::known(b":method");
     /// `:path`, to read only.
     pub const PATH: &'static Self = &Self::known(b":path");
-    /// `:authority`, to read only; both hosts answer it for `host` too.
+    /// `:authority`, to read only; what HTTP/1.1 calls `host`.
     pub const AUTHORITY: &'static Self = &Self::known(b":authority");
     /// `:scheme`, to read only.
     pub const SCHEME: &'static Self = &Self::known(b":scheme");
@@ -49,7 +49,11 @@ impl FieldName {
     }
 
     /// Like [`FieldName::parse`], and takes the pseudo-headers that a request or a response has.
+    /// `host` is `:authority`, under which Envoy has it in every version of HTTP.
     pub fn parse_readable(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("host") {
+            return Some(Self::AUTHORITY.clone());
+        }
         let pseudo = [Self::METHOD, Self::PATH, Self::AUTHORITY, Self::SCHEME, Self::STATUS];
         let lower = name.to_ascii_lowercase();
         pseudo.into_iter().find(|p| p.as_bytes() == lower.as_bytes()).cloned().or_else(|| Self::parse(name))

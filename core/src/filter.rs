@@ -29,7 +29,8 @@ pub trait Filter: Sized + Send + Sync + 'static {
     /// Every reason for which it may reply; each is a counter.
     const DENIALS: &'static [Denial] = &[];
 
-    /// Its fields in the configuration; derive `Deserialize` with `deny_unknown_fields`.
+    /// Its fields in the configuration; derive `Deserialize` with `deny_unknown_fields`. None is
+    /// called `when`, `mode` or `name`: those are the chain's.
     type Fields: DeserializeOwned;
 
     /// Checks and prepares all that can be; refusals go to `load`, and then the result is `None`.
@@ -49,12 +50,19 @@ pub trait Filter: Sized + Send + Sync + 'static {
     }
 
     /// Request fields whose values [`Filter::on_response`] needs: they are [kept](Kept) as they
-    /// were when the request came by.
+    /// are when the filter is done with the request.
     fn kept_fields(&self) -> &[FieldName] {
         &[]
     }
 
-    /// Tells a filter that logs what the filters of the policy hold for secret.
+    /// Whether [`Filter::kept_fields`] are worth keeping now; asked once for each request.
+    fn keeps<H: Host>(&self, host: &H) -> bool {
+        let _ = host;
+        true
+    }
+
+    /// Tells a filter what all filters of the policy hold for secret; said again where there is
+    /// more of it.
     fn redact(&mut self, secrets: &[FieldName]) {
         let _ = secrets;
     }
@@ -127,6 +135,7 @@ pub trait FilterSet: Sized + Send + Sync + 'static {
     fn identity_fields(&self) -> &[FieldName];
     fn secret_fields(&self) -> &[FieldName];
     fn kept_fields(&self) -> &[FieldName];
+    fn keeps<H: Host>(&self, host: &H) -> bool;
     fn redact(&mut self, secrets: &[FieldName]);
     fn looks(&self) -> Looks;
     fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s>;
@@ -141,7 +150,7 @@ pub struct Fields<'a>(pub(crate) &'a Json);
 impl Fields<'_> {
     #[doc(hidden)]
     pub fn compile<F: Filter>(self, at: &Pointer<'_>, load: &mut Load) -> Option<F> {
-        let fields = load.read::<F::Fields>(at, self.0)?;
+        let fields = load.read_beside::<F::Fields>(at, self.0, crate::policy::COMMON)?;
         F::compile(fields, at, load)
     }
 }
@@ -169,10 +178,13 @@ impl Fields<'_> {
 macro_rules! filters {
     ($(#[$meta:meta])* $visibility:vis enum $set:ident { $($filter:ident),* $(,)? }) => {
         $(#[$meta])*
-        #[allow(missing_docs, clippy::large_enum_variant, reason = "made by a macro")]
-        $visibility enum $set { $($filter($filter)),* }
+        $visibility enum $set {
+            $(
+                #[doc = concat!("`", stringify!($filter), "`.")]
+                $filter($filter)
+            ),*
+        }
 
-        #[allow(unused_variables, unreachable_code, reason = "the set may be empty")]
         const _: () = {
             use $crate::__private as p;
 
@@ -185,6 +197,8 @@ macro_rules! filters {
                     at: &p::Pointer<'_>,
                     load: &mut p::Load,
                 ) -> Option<Option<Self>> {
+                    // The set may be empty.
+                    let _ = (kind, &fields, at, &load);
                     $(if kind == <$filter as p::Filter>::KIND {
                         return Some(fields.compile::<$filter>(at, load).map($set::$filter));
                     })*
@@ -205,7 +219,12 @@ macro_rules! filters {
                 fn kept_fields(&self) -> &[p::FieldName] {
                     match *self { $($set::$filter(ref f) => p::Filter::kept_fields(f)),* }
                 }
+                fn keeps<H: p::Host>(&self, host: &H) -> bool {
+                    let _ = host;
+                    match *self { $($set::$filter(ref f) => p::Filter::keeps(f, host)),* }
+                }
                 fn redact(&mut self, secrets: &[p::FieldName]) {
+                    let _ = secrets;
                     match *self { $($set::$filter(ref mut f) => p::Filter::redact(f, secrets)),* }
                 }
                 fn looks(&self) -> p::Looks {
@@ -216,9 +235,11 @@ macro_rules! filters {
                     host: &mut H,
                     request: &mut p::Request<'_>,
                 ) -> p::Flow<'s> {
+                    let _ = (&host, &request);
                     match *self { $($set::$filter(ref f) => p::Filter::on_request(f, host, request)),* }
                 }
                 fn on_response<H: p::Host>(&self, host: &mut H, response: &mut p::Response<'_>) {
+                    let _ = (&host, &response);
                     match *self { $($set::$filter(ref f) => p::Filter::on_response(f, host, response)),* }
                 }
             }

@@ -10,12 +10,15 @@ use crate::when::PathMatch;
 #[derive(Debug, Default)]
 pub(crate) struct PathIndex {
     /// Sorted by path.
-    exact: Box<[(Box<[u8]>, Box<[usize]>)]>,
+    exact: Box<[Exact]>,
     /// Sorted by prefix.
     prefixes: Box<[Prefix]>,
     /// Rules that any path may be for.
     rest: Box<[usize]>,
 }
+
+/// A path and its rules.
+type Exact = (Box<[u8]>, Box<[usize]>);
 
 #[derive(Debug)]
 struct Prefix {

@@ -8,6 +8,9 @@ pub(crate) mod steps;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+#[cfg(feature = "schema")]
+pub(crate) use load::{CommonFields, MAX_FILTERS, PathsFields};
+pub(crate) use load::COMMON;
 pub use own_reply::LocalReply;
 pub use step::Mode;
 
@@ -22,7 +25,7 @@ use crate::metrics::CounterName;
 use crate::scratch::Scratch;
 use crate::stream::{Phase, Stream};
 use crate::syntax::path::{EncodedSlash, PathError};
-use step::Step;
+use step::{Effect, Step};
 use steps::NoFurther;
 
 /// A configuration, compiled: filters in their order. `X` is a further set of filters, made by
@@ -64,23 +67,20 @@ impl<X: FilterSet> Policy<X> {
         let mut steps = steps;
         let mut counters = Vec::new();
         let mut identity_fields: Vec<FieldName> = Vec::new();
-        let mut secrets: Vec<FieldName> = Vec::new();
         for step in &mut steps {
             step.number_counters(&mut counters);
-            secrets.extend_from_slice(step.secret_fields());
             if step.mode == Mode::Enforce {
                 identity_fields.extend_from_slice(step.identity_fields());
             }
         }
         identity_fields.sort();
         identity_fields.dedup();
-        for step in &mut steps {
-            step.redact(&secrets);
-        }
+        tell_secrets(&mut steps);
         let looks = steps.iter().fold(Looks::default(), |looks, step| looks.or(step.looks()));
         let answers = steps.iter().any(|step| step.phases.response());
         let remembers = steps.iter().any(|step| {
-            step.phases.response() && (step.when.is_some() || !step.kept_fields().is_empty())
+            step.phases.response()
+                && (step.when.is_some() || !step.kept_fields().is_empty() || step.counts_once())
         });
         Self {
             steps: steps.into(),
@@ -125,24 +125,35 @@ impl<X: FilterSet> Policy<X> {
         scratch.arrival.read(host, self.looks, self.encoded_slash);
         let mut refused = None;
         for (index, step) in self.steps.iter().enumerate() {
-            let applies = self.meet(index, step, stream, host, scratch);
-            if refused.is_some() || !step.phases.request() {
-                continue;
+            let applies = step.applies(host, &scratch.arrival);
+            let mut flow = Flow::Continue;
+            if refused.is_none() && step.phases.request() {
+                flow = match applies {
+                    Ok(false) => continue,
+                    Ok(true) => {
+                        let Scratch { arrival, buffer } = scratch;
+                        let mut request = Request { arrival, buffer };
+                        let mut effect = Effect::default();
+                        let flow = step.on_request(host, &mut request, &mut effect);
+                        edited |= effect.edited;
+                        if effect.observed {
+                            stream.observed |= bit(index);
+                        }
+                        flow
+                    }
+                    Err(error) => {
+                        stream.observed |= bit(index);
+                        invalid_path(step, host, error)
+                    }
+                };
             }
-            let flow = match applies {
-                Ok(false) => continue,
-                Ok(true) => {
-                    let Scratch { arrival, buffer } = scratch;
-                    step.on_request(host, &mut Request { arrival, buffer }, &mut edited)
-                }
-                Err(error) => self.invalid_path(step, host, error),
-            };
             if let Flow::Reply(reply) = flow {
                 refused = Some(reply);
                 if !self.answers {
                     break;
                 }
             }
+            remember(index, step, applies, stream, host, scratch);
         }
         let answer = match refused {
             None => {
@@ -164,15 +175,15 @@ impl<X: FilterSet> Policy<X> {
     /// Sees a response. Own replies have been through here already, inside
     /// [`Policy::on_request`], so nothing happens for them.
     pub fn on_response<H: Host>(&self, stream: &mut Stream, host: &mut H, scratch: &mut Scratch) {
-        match stream.phase {
-            Phase::Replied => return,
-            Phase::Forwarded => {}
-            Phase::Fresh => {
-                // A reply of the proxy or of an earlier filter: the request never came by.
-                scratch.arrival.read(host, self.looks, self.encoded_slash);
-                for (index, step) in self.steps.iter().enumerate() {
-                    let _ = self.meet(index, step, stream, host, scratch);
-                }
+        if stream.phase == Phase::Replied {
+            return;
+        }
+        if stream.phase == Phase::Fresh && self.remembers {
+            // A reply of the proxy or of an earlier filter: the request never came by.
+            scratch.arrival.read(host, self.looks, self.encoded_slash);
+            for (index, step) in self.steps.iter().enumerate() {
+                let applies = step.applies(host, &scratch.arrival);
+                remember(index, step, applies, stream, host, scratch);
             }
         }
         self.respond(stream, host, scratch);
@@ -182,44 +193,11 @@ impl<X: FilterSet> Policy<X> {
     /// The response phases, in reverse order, as Envoy runs its own filters.
     fn respond<H: Host>(&self, stream: &Stream, host: &mut H, scratch: &mut Scratch) {
         for (index, step) in self.steps.iter().enumerate().rev() {
-            if step.phases.response() && stream.applies & bit(index) != 0 {
+            let applies = step.when.is_none() || stream.applies & bit(index) != 0;
+            if applies && step.phases.response() {
                 let kept = stream.kept(index, step.kept_fields());
-                step.on_response(host, &mut Response { kept, buffer: &mut scratch.buffer });
-            }
-        }
-    }
-
-    /// Judges whether a step is for this request, and remembers what its response phase needs.
-    fn meet<H: Host>(
-        &self,
-        index: usize,
-        step: &Step<X>,
-        stream: &mut Stream,
-        host: &H,
-        scratch: &Scratch,
-    ) -> Result<bool, PathError> {
-        let applies = step.applies(host, &scratch.arrival);
-        if step.phases.response() && applies != Ok(false) {
-            stream.applies |= bit(index);
-            for (field, name) in step.kept_fields().iter().enumerate() {
-                for value in host.values(Section::Request, name) {
-                    stream.keep(index, field, value);
-                }
-            }
-        }
-        applies
-    }
-
-    fn invalid_path<'s, H: Host>(&self, step: &'s Step<X>, host: &mut H, error: PathError) -> Flow<'s> {
-        let denial = path_denial(error);
-        match step.mode {
-            Mode::Observe => {
-                step.observed(host, denial.slug());
-                Flow::Continue
-            }
-            Mode::Enforce => {
-                step.denied(host, denial);
-                Flow::Reply(invalid_path_reply(error))
+                let observed = stream.observed & bit(index) != 0;
+                step.on_response(host, &mut Response { kept, buffer: &mut scratch.buffer }, observed);
             }
         }
     }
@@ -234,6 +212,62 @@ impl<X: FilterSet> Policy<X> {
             }
         }
         stripped
+    }
+}
+
+/// Tells the steps what all of them hold for secret, until no step makes more fields secret of it.
+fn tell_secrets<X: FilterSet>(steps: &mut [Step<X>]) {
+    let mut known: Vec<FieldName> = Vec::new();
+    loop {
+        let mut secrets = known.clone();
+        steps.iter().for_each(|step| secrets.extend_from_slice(step.secret_fields()));
+        secrets.sort();
+        secrets.dedup();
+        if secrets.len() == known.len() {
+            return;
+        }
+        known = secrets;
+        steps.iter_mut().for_each(|step| step.redact(&known));
+    }
+}
+
+/// What becomes of a request whose path a step would have to judge, and cannot.
+fn invalid_path<'s, X: FilterSet, H: Host>(step: &Step<X>, host: &mut H, error: PathError) -> Flow<'s> {
+    let denial = path_denial(error);
+    match step.mode {
+        Mode::Observe => {
+            step.observed(host, denial.slug());
+            Flow::Continue
+        }
+        Mode::Enforce => {
+            step.denied(host, denial);
+            Flow::Reply(invalid_path_reply(error))
+        }
+    }
+}
+
+/// Remembers what the response phase of a step needs of the request that the step is done with. An
+/// invalid path is judged as it came: a response is no reason to refuse it.
+fn remember<X: FilterSet, H: Host>(
+    index: usize,
+    step: &Step<X>,
+    applies: Result<bool, PathError>,
+    stream: &mut Stream,
+    host: &H,
+    scratch: &Scratch,
+) {
+    let applies = || applies.unwrap_or_else(|_| step.applies_as_it_came(host, &scratch.arrival));
+    if !step.phases.response() || !applies() {
+        return;
+    }
+    stream.applies |= bit(index);
+    if step.kept_fields().is_empty() || !step.keeps(host) {
+        return;
+    }
+    for (field, name) in step.kept_fields().iter().enumerate() {
+        for value in host.values(Section::Request, name) {
+            stream.keep(index, field, value);
+        }
     }
 }
 

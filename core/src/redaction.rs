@@ -29,7 +29,7 @@ impl Redaction {
     }
 
     pub(crate) fn learn(&mut self, secrets: &[FieldName]) {
-        self.names.extend_from_slice(secrets);
+        self.names = secrets.to_vec();
     }
 
     pub(crate) fn of(&self, name: &[u8]) -> Secrecy {
@@ -38,7 +38,7 @@ impl Redaction {
             || self.patterns.iter().any(|pattern| pattern.matches(name));
         if secret {
             Secrecy::Secret
-        } else if URIS.contains(&name) {
+        } else if is_uri(name) {
             Secrecy::Query
         } else {
             Secrecy::Open
@@ -50,6 +50,11 @@ impl Redaction {
 pub(crate) fn is_secret(name: &[u8]) -> bool {
     SECRET.contains(&name)
         || SECRET_PARTS.iter().any(|part| name.windows(part.len()).any(|window| window == *part))
+}
+
+/// Whether a field holds a URI, whose query may hold a token.
+pub(crate) fn is_uri(name: &[u8]) -> bool {
+    URIS.contains(&name)
 }
 
 const SECRET: [&[u8]; 4] = [b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"];

@@ -13,6 +13,8 @@ pub struct Stream {
     pub(crate) phase: Phase,
     /// A bit for each step with a response phase: whether its `when` held.
     pub(crate) applies: u128,
+    /// A bit for each step: whether its verdict was observed with the request.
+    pub(crate) observed: u128,
     kept: Vec<KeptValue>,
     bytes: Vec<u8>,
 }
@@ -45,6 +47,7 @@ impl Stream {
     pub fn clear(&mut self) {
         self.phase = Phase::Fresh;
         self.applies = 0;
+        self.observed = 0;
         self.kept.clear();
         self.bytes.clear();
     }
@@ -61,7 +64,7 @@ impl Stream {
 }
 
 /// Values of request fields that a filter asked for in
-/// [`kept_fields`](crate::Filter::kept_fields), as they were when the request came by it.
+/// [`kept_fields`](crate::Filter::kept_fields), as they were when it was done with the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept<'a> {
     stream: &'a Stream,

@@ -18,7 +18,11 @@ use crate::syntax::path::{self, PathError};
 
 /// The JSON form of [`When`]: every condition given must hold.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "when", description = "Which requests it is for: every condition given must hold.")
+)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WhenFields {
     /// Any of these hosts: `example.com`, `*.example.com`, `api.*`; ports are not compared.
@@ -31,27 +35,39 @@ pub(crate) struct WhenFields {
     /// Request fields, all of these.
     pub headers: Option<Vec<HeaderFields>>,
     /// And not this.
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
     pub not: Option<Box<WhenFields>>,
 }
 
 /// One condition on the path.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "path"))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PathFields {
     /// Equal to this.
-    Exact(String),
+    Exact(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] String),
     /// Starts with this.
-    Prefix(String),
+    Prefix(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] String),
     /// Ends with this.
-    Suffix(String),
+    Suffix(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] String),
     /// Matched somewhere by this regular expression; `^` and `$` anchor it.
-    Regex(String),
+    Regex(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] String),
 }
 
 /// One condition on a request field; without any but the name: the field is present.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "field", extend("not" = {"anyOf": [
+        {"required": ["exact", "prefix"]},
+        {"required": ["exact", "present"]},
+        {"required": ["exact", "absent"]},
+        {"required": ["prefix", "present"]},
+        {"required": ["prefix", "absent"]},
+        {"required": ["present", "absent"]},
+    ]}))
+)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeaderFields {
     /// The field, in any case.
@@ -102,12 +118,12 @@ enum ValueMatch {
 impl When {
     pub(crate) fn compile(fields: WhenFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
         let hosts = hosts(fields.hosts, &at.key("hosts"), load);
-        let methods = methods(fields.methods, &at.key("methods"), load);
+        let methods = upper_case_methods(fields.methods, &at.key("methods"), load);
         let headers = list(fields.headers, &at.key("headers"), load, HeaderMatch::compile);
         let paths = match fields.path {
             None => Some(None),
             Some(OneOrMany(paths)) => {
-                list(Some(paths), &at.key("path"), load, PathMatch::compile).map(Some)
+                list(Some(paths), &at.key("path"), load, PathMatch::compile_rooted).map(Some)
             }
         };
         let not = match fields.not {
@@ -116,7 +132,7 @@ impl When {
         };
         let parts = Self::of(hosts?, methods?, paths?);
         let (headers, not) = (headers?, not?);
-        let looks = not.as_ref().map_or(parts.looks, |not: &Box<Self>| parts.looks.or(not.looks));
+        let looks = not.as_ref().map_or(parts.looks, |not| parts.looks.or(not.looks));
         Some(Self { headers, not, looks, ..parts })
     }
 
@@ -189,17 +205,22 @@ impl When {
         if !others {
             return Ok(false);
         }
-        if let Some(paths) = &self.paths {
-            if let Some(error) = path_error {
-                return Err(error);
-            }
-            if !paths.iter().any(|p| p.matches(path)) {
-                return Ok(false);
-            }
+        let path_holds = match (&self.paths, path_error) {
+            (None, _) => Ok(true),
+            (Some(_), Some(error)) => Err(error),
+            (Some(paths), None) => Ok(paths.iter().any(|p| p.matches(path))),
+        };
+        if path_holds == Ok(false) {
+            return path_holds;
         }
         match &self.not {
-            Some(not) => not.holds(host, arrival, path, path_error).map(|holds| !holds),
-            None => Ok(true),
+            // What `not` rules out whatever the path is needs no valid one.
+            Some(not) => match not.holds(host, arrival, path, path_error) {
+                Ok(true) => Ok(false),
+                Ok(false) => path_holds,
+                Err(error) => Err(error),
+            },
+            None => path_holds,
         }
     }
 }
@@ -227,6 +248,19 @@ pub(crate) fn methods(
     })
 }
 
+/// Like [`methods`]. They are case-sensitive, so `get` would be a condition that never holds.
+fn upper_case_methods(
+    methods: Option<Vec<String>>,
+    at: &Pointer<'_>,
+    load: &mut Load,
+) -> Option<Box<[Box<[u8]>]>> {
+    list(methods, at, load, |text, at, load| {
+        let fits = field::is_method(text.as_bytes()) && !text.bytes().any(|b| b.is_ascii_lowercase());
+        let method = fits.then(|| text.into_bytes().into_boxed_slice());
+        load.expect(at, method, "a method in upper case (RFC 9110 section 9.1)")
+    })
+}
+
 /// Like [`Load::each`]; an absent list is empty.
 fn list<T, U>(
     list: Option<Vec<T>>,
@@ -238,6 +272,18 @@ fn list<T, U>(
 }
 
 impl PathMatch {
+    /// Like [`PathMatch::compile`]. No path begins without a slash, but for the `*` of `OPTIONS *`,
+    /// so what does would be a condition that never holds.
+    fn compile_rooted(fields: PathFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
+        let (key, rooted) = match &fields {
+            PathFields::Exact(text) => ("exact", text.is_empty() || text == "*" || is_rooted(text)),
+            PathFields::Prefix(text) => ("prefix", text.is_empty() || is_rooted(text)),
+            PathFields::Suffix(_) | PathFields::Regex(_) => ("", true),
+        };
+        load.expect(&at.key(key), rooted.then_some(()), "a path that begins with a slash")?;
+        Self::compile(fields, at, load)
+    }
+
     pub(crate) fn compile(fields: PathFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
         let slash = load.encoded_slash;
         let (key, text) = match &fields {
@@ -270,20 +316,28 @@ impl PathMatch {
     }
 }
 
+/// Whether a configured path begins with a slash, however it is written.
+fn is_rooted(text: &str) -> bool {
+    text.starts_with(['/', '\\', '%', '?', '#'])
+}
+
 impl HeaderMatch {
     fn compile(fields: HeaderFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
-        let name = load.readable_field(&at.key("name"), &fields.name)?;
+        let name = load.readable_field(&at.key("name"), &fields.name);
         let conditions = (fields.exact, fields.prefix, fields.present, fields.absent);
         let value = match conditions {
             (None, None, None, None) => Some(ValueMatch::Present),
             (Some(text), None, None, None) => Some(ValueMatch::Exact(text.into_bytes().into())),
-            (None, Some(text), None, None) => Some(ValueMatch::Prefix(text.into_bytes().into())),
+            (None, Some(text), None, None) => {
+                let fits = (!text.is_empty()).then_some(ValueMatch::Prefix(text.into_bytes().into()));
+                Some(load.expect(&at.key("prefix"), fits, "text that is not empty")?)
+            }
             (None, None, Some(present), None) => Some(ValueMatch::presence(present)),
             (None, None, None, Some(absent)) => Some(ValueMatch::presence(!absent)),
             _ => None,
         };
-        let value = load.expect(at, value, "one of `exact`, `prefix`, `present`, `absent`")?;
-        Some(Self { name, value })
+        let value = load.expect(at, value, "one of `exact`, `prefix`, `present`, `absent`");
+        Some(Self { name: name?, value: value? })
     }
 
     fn holds<H: Host>(&self, host: &H) -> bool {

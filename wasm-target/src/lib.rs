@@ -1,1 +1,33 @@
-//! Not written yet.
+//! Pintle as a proxy-wasm module: runs a [`Policy`](pintle_core::Policy) inside Envoy's sandbox.
+//!
+//! With the feature `export`, which is on by default, this crate is the module: `pintle.wasm`, once
+//! `pintle module` has written its export table. A crate with filters of its own depends on it
+//! without that feature and says [`export!`](crate::export) for its own set.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`exports`] | the functions that the host calls |
+//! | [`vm`] | what one VM remembers: configurations, and streams between request and response |
+//! | [`abi`], [`arena`], [`pairs`] | the functions that the module calls, and the memory they lend |
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod abi;
+pub mod arena;
+pub mod exports;
+mod host;
+pub mod pairs;
+mod root;
+pub mod vm;
+
+#[cfg(feature = "export")]
+export!(pintle_core::NoFurther);

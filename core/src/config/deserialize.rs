@@ -1,7 +1,8 @@
 //! Serde over [`Json`], with errors that know their place and quote no value (serde's own messages
 //! quote what they refuse, which may be a secret).
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use serde::de::{
@@ -59,7 +60,7 @@ impl<'de> Deserializer<'de> for Part<'_> {
             // Derived visitors would take a list for the fields in their order.
             other => Err(ConfigError::here(Refusal::WrongType {
                 found: other.type_name(),
-                expected: "an object with fields of: ".to_string() + &fields.join(", "),
+                expected: format!("an object with fields of: {}", fields.join(", ")),
             })),
         }
     }
@@ -82,13 +83,14 @@ impl<'de> Deserializer<'de> for Part<'_> {
             Json::String(name) => visitor.visit_enum(Variant { name, content: None }),
             Json::Object(members) => match members.as_slice() {
                 [(name, content)] => visitor.visit_enum(Variant { name, content: Some(content) }),
-                _ => Err(ConfigError::here(Refusal::Malformed(
-                    "an object with one member was expected, one of: ".to_string() + &variants.join(", "),
-                ))),
+                _ => Err(ConfigError::here(Refusal::Malformed(format!(
+                    "an object with one member was expected, one of: {}",
+                    variants.join(", ")
+                )))),
             },
             other => Err(ConfigError::here(Refusal::WrongType {
                 found: other.type_name(),
-                expected: "one of: ".to_string() + &variants.join(", "),
+                expected: format!("one of: {}", variants.join(", ")),
             })),
         }
     }
@@ -124,7 +126,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
 }
 
 struct Members<'a> {
-    members: core::slice::Iter<'a, (alloc::string::String, Json)>,
+    members: core::slice::Iter<'a, (String, Json)>,
     value: Option<(&'a str, &'a Json)>,
 }
 
@@ -161,7 +163,7 @@ impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
         // stands in the pointer only where it is a key.
         let value = seed.deserialize(name).map_err(|error| match self.content {
             Some(_) => error,
-            None => ConfigError { pointer: alloc::string::String::new(), ..error },
+            None => ConfigError { pointer: String::new(), ..error },
         })?;
         Ok((value, Content { name: self.name, content: self.content }))
     }
@@ -219,15 +221,15 @@ impl Error for ConfigError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::here(Refusal::WrongType { found: type_name(found), expected: expected.to_string() })
+        Self::here(Refusal::WrongType { found: type_name(found), expected: plain(expected) })
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::here(Refusal::WrongType { found: type_name(found), expected: expected.to_string() })
+        Self::here(Refusal::WrongType { found: type_name(found), expected: plain(expected) })
     }
 
     fn invalid_length(_length: usize, expected: &dyn Expected) -> Self {
-        Self::here(Refusal::Malformed("of the wrong length; expected ".to_string() + &expected.to_string()))
+        Self::here(Refusal::Malformed(format!("of the wrong length; expected {}", plain(expected))))
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
@@ -244,6 +246,18 @@ impl Error for ConfigError {
 
     fn duplicate_field(field: &'static str) -> Self {
         Self::here(Refusal::DuplicateKey).in_key(field)
+    }
+}
+
+/// What serde says it expects, in the words of JSON.
+fn plain(expected: &dyn Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "a sequence" => "a list".to_string(),
+        "u8" => "a whole number from 0 to 255".to_string(),
+        "u16" => "a whole number from 0 to 65535".to_string(),
+        "u32" | "u64" | "usize" => "a whole number from 0 on".to_string(),
+        _ => text,
     }
 }
 

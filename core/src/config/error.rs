@@ -55,7 +55,7 @@ impl ConfigError {
     }
 
     pub(super) fn in_key(self, key: &str) -> Self {
-        Self { pointer: segment(key) + &self.pointer, ..self }
+        Self { pointer: [segment(key), self.pointer].concat(), ..self }
     }
 
     pub(super) fn in_index(self, index: usize) -> Self {
@@ -63,8 +63,26 @@ impl ConfigError {
     }
 
     pub(super) fn below(self, at: &Pointer<'_>) -> Self {
-        Self { pointer: at.render() + &self.pointer, ..self }
+        Self { pointer: [at.render(), self.pointer].concat(), ..self }
     }
+
+    /// Where a field of the outermost object is unknown: names that it could have beside its own.
+    pub(super) fn also(self, names: &[&str]) -> Self {
+        match self.refusal {
+            Refusal::Unknown { expected } if self.pointer.rfind('/') == Some(0) => {
+                let expected: Vec<&str> = expected.iter().chain(names).copied().collect();
+                Self { refusal: Refusal::Malformed(unknown(&expected)), ..self }
+            }
+            refusal => Self { refusal, ..self },
+        }
+    }
+}
+
+fn unknown(expected: &[&str]) -> String {
+    if expected.is_empty() {
+        return "unknown; expected nothing here".to_string();
+    }
+    format!("unknown; expected `{}`", expected.join("`, `"))
 }
 
 impl fmt::Display for ConfigError {
@@ -136,14 +154,7 @@ impl fmt::Display for Refusal {
                 write!(f, "not JSON from line {line}, column {column} on; expected a JSON object")
             }
             Self::WrongType { found, expected } => write!(f, "found {found}; expected {expected}"),
-            Self::Unknown { expected: [] } => f.write_str("unknown; expected nothing here"),
-            Self::Unknown { expected } => {
-                f.write_str("unknown; expected ")?;
-                for (i, name) in expected.iter().enumerate() {
-                    write!(f, "{}`{name}`", if i == 0 { "" } else { ", " })?;
-                }
-                Ok(())
-            }
+            Self::Unknown { expected } => f.write_str(&unknown(expected)),
             Self::Missing(name) => write!(f, "`{name}` is missing"),
             Self::DuplicateKey => f.write_str("stands twice in its object; expected once"),
             Self::DuplicateName => f.write_str("an earlier filter has this name; expected another"),

@@ -2,6 +2,9 @@
 
 mod basic_auth;
 
+#[cfg(feature = "schema")]
+pub(crate) use basic_auth::Document as BasicAuthDocument;
+
 use alloc::string::String;
 
 use super::{Json, Load, Pointer, Refusal};

@@ -29,7 +29,7 @@ impl<'a> Pointer<'a> {
     pub fn render(&self) -> String {
         match self {
             Self::Root => String::new(),
-            Self::Key(parent, key) => parent.render() + &segment(key),
+            Self::Key(parent, key) => [parent.render(), segment(key)].concat(),
             Self::Index(parent, index) => {
                 let mut text = parent.render();
                 // Writing to a String cannot fail.

@@ -39,7 +39,7 @@ pub struct BasicAuthFields {
 
 /// One rule of `basic_auth`.
 #[derive(Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "basic_auth_rule"))]
 #[serde(deny_unknown_fields)]
 pub struct RuleFields {
     /// The requests it is for; all of them without it.
@@ -230,16 +230,26 @@ impl BasicAuth {
 
     /// Reads `authorization`; `buffer` then holds `user:password`.
     fn look_up<H: Host>(&self, host: &H, buffer: &mut Vec<u8>) -> Result<Listed<'_>, Denial> {
-        let value = host
-            .sole(Section::Request, FieldName::AUTHORIZATION)
-            .map_err(|Repeated| Denial::RepeatedCredentials)?
-            .ok_or(Denial::NoCredentials)?;
+        let value = match host.sole(Section::Request, FieldName::AUTHORIZATION) {
+            Ok(value) => value.ok_or(Denial::NoCredentials)?,
+            Err(Repeated) => return Err(Self::repeated(host, buffer)),
+        };
         let credential = authorization::basic(value, buffer).map_err(|error| match error {
             BasicError::OtherScheme => Denial::NoCredentials,
             BasicError::Malformed => Denial::MalformedCredentials,
             BasicError::Repeated => Denial::RepeatedCredentials,
         })?;
         Ok(self.credentials.look_up(&credential))
+    }
+
+    /// The reason for several values: the one that they would have, joined with a comma as some
+    /// versions of Envoy join them.
+    fn repeated<H: Host>(host: &H, buffer: &mut Vec<u8>) -> Denial {
+        let first = host.values(Section::Request, FieldName::AUTHORIZATION).next();
+        match authorization::basic(first.unwrap_or_default(), buffer) {
+            Err(BasicError::OtherScheme) => Denial::NoCredentials,
+            _ => Denial::RepeatedCredentials,
+        }
     }
 
     fn reply(&self, rule: usize, denial: Denial) -> Reply<'_> {

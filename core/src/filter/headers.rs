@@ -11,13 +11,17 @@ use crate::fields::{FieldName, FieldValue};
 use crate::filter::{Filter, Phases, Request, Response};
 use crate::flow::Flow;
 use crate::host::{Edit, Host, Section};
-use crate::redaction::is_secret;
+use crate::redaction::{is_secret, is_uri};
 use crate::stream::Kept;
 use crate::syntax::template::{self, Part};
 
 /// The fields of `headers` in the configuration; at least one rule.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("anyOf" = [{"required": ["request"]}, {"required": ["response"]}]))
+)]
 #[serde(deny_unknown_fields)]
 pub struct HeadersFields {
     /// Edits of the request, in order.
@@ -29,7 +33,7 @@ pub struct HeadersFields {
 /// One edit. A value is text with `%REQ(name)%`, `%RESP(name)%` (responses alone) and `%%`. Where it
 /// comes out empty, `set` removes the field and the others do nothing.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_rule"))]
 #[serde(rename_all = "snake_case")]
 pub enum RuleFields {
     /// One value in place of all there are.
@@ -46,7 +50,7 @@ pub enum RuleFields {
 
 /// A field and its value.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_value"))]
 #[serde(deny_unknown_fields)]
 pub struct ValueFields {
     /// The field.
@@ -57,7 +61,7 @@ pub struct ValueFields {
 
 /// A field to remove.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_remove"))]
 #[serde(deny_unknown_fields)]
 pub struct RemoveFields {
     /// The field.
@@ -66,7 +70,7 @@ pub struct RemoveFields {
 
 /// A field and its new name.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_rename"))]
 #[serde(deny_unknown_fields)]
 pub struct RenameFields {
     /// The field as it arrives.
@@ -127,7 +131,7 @@ impl Filter for Headers {
             response.iter().flat_map(|rule| rule.action.request_fields()).cloned().collect();
         kept.sort();
         kept.dedup();
-        let secrets = secrets(request.iter().chain(&response));
+        let secrets = secrets(request.iter().chain(&response), &[]);
         Some(Self { request, response, kept, secrets })
     }
 
@@ -145,6 +149,10 @@ impl Filter for Headers {
 
     fn secret_fields(&self) -> &[FieldName] {
         &self.secrets
+    }
+
+    fn redact(&mut self, secrets: &[FieldName]) {
+        self.secrets = self::secrets(self.request.iter().chain(&self.response), secrets);
     }
 
     fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s> {
@@ -188,7 +196,7 @@ impl Rule {
         match &self.action {
             Action::Set(value) => match value.render(kept, host, buffer) {
                 Some(value) => host.edit(section, Edit::Set(name, value)),
-                None => host.edit(section, Edit::Remove(name)),
+                None => remove(section, name, host),
             },
             Action::Append(value) => {
                 if let Some(value) = value.render(kept, host, buffer) {
@@ -202,11 +210,7 @@ impl Rule {
                     host.edit(section, Edit::Append(name, value));
                 }
             }
-            Action::Remove => {
-                if host.values(section, name).next().is_some() {
-                    host.edit(section, Edit::Remove(name));
-                }
-            }
+            Action::Remove => remove(section, name, host),
             Action::Rename(to) => rename(section, name, to, host, buffer),
         }
     }
@@ -223,19 +227,29 @@ impl Action {
     }
 }
 
-/// Fields that hold a secret because a rule fills them from one.
-fn secrets<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<FieldName> {
+/// Fields that hold a secret because a rule fills them from one: from a field that is secret by its
+/// name or among those `known`, or from a URI, where the new name does not tell that it is one.
+fn secrets<'r>(rules: impl Iterator<Item = &'r Rule>, known: &[FieldName]) -> Vec<FieldName> {
     let mut secrets: Vec<FieldName> = Vec::new();
     for rule in rules {
-        let secret = |name: &FieldName| is_secret(name.as_bytes()) || secrets.contains(name);
-        let filled = match &rule.action {
-            Action::Rename(to) => secret(&rule.name).then_some(to),
-            Action::Set(value) | Action::Append(value) | Action::AddIfAbsent(value) => {
-                value.fields().any(|(_, name)| secret(name)).then_some(&rule.name)
-            }
-            Action::Remove => None,
+        let to = match &rule.action {
+            Action::Rename(to) => to,
+            _ => &rule.name,
         };
-        secrets.extend(filled.cloned());
+        let secret = |name: &FieldName| {
+            is_secret(name.as_bytes())
+                || known.contains(name)
+                || secrets.contains(name)
+                || (is_uri(name.as_bytes()) && !is_uri(to.as_bytes()))
+        };
+        let filled = match &rule.action {
+            Action::Rename(_) => secret(&rule.name),
+            Action::Set(value) | Action::Append(value) | Action::AddIfAbsent(value) => {
+                value.fields().any(|(_, name)| secret(name))
+            }
+            Action::Remove => false,
+        };
+        secrets.extend(filled.then(|| to.clone()));
     }
     secrets
 }
@@ -313,6 +327,12 @@ fn join<'v>(buffer: &mut Vec<u8>, values: impl Iterator<Item = &'v [u8]>) {
     }
 }
 
+fn remove<H: Host>(section: Section, name: &FieldName, host: &mut H) {
+    if host.values(section, name).next().is_some() {
+        host.edit(section, Edit::Remove(name));
+    }
+}
+
 fn rename<H: Host>(section: Section, from: &FieldName, to: &FieldName, host: &mut H, buffer: &mut Vec<u8>) {
     if from == to {
         return;
@@ -330,9 +350,14 @@ fn rename<H: Host>(section: Section, from: &FieldName, to: &FieldName, host: &mu
     }
     host.edit(section, Edit::Remove(from));
     let mut set = false;
-    for value in buffer.split(|byte| *byte == 0).filter_map(FieldValue::new) {
+    let values = buffer.split(|byte| *byte == 0).map(<[u8]>::trim_ascii);
+    for value in values.filter_map(FieldValue::new) {
         host.edit(section, if set { Edit::Append(to, value) } else { Edit::Set(to, value) });
         set = true;
+    }
+    if !set {
+        // Nothing but empty values: what stood there is replaced by nothing.
+        remove(section, to, host);
     }
 }
 

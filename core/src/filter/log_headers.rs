@@ -17,7 +17,11 @@ use crate::syntax::escape::Escaped;
 
 /// The fields of `log_headers` in the configuration; at least one of `request` and `response`.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("anyOf" = [{"required": ["request"]}, {"required": ["response"]}]))
+)]
 #[serde(deny_unknown_fields)]
 pub struct LogHeadersFields {
     /// Request fields to log; `["*"]` for all, pseudo-headers included.
@@ -26,16 +30,18 @@ pub struct LogHeadersFields {
     response: Option<Vec<String>>,
     /// The level of the lines.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "info")))]
     level: LevelFields,
     /// Further fields whose values are secrets; `*` at the start or the end stands for anything.
+    #[cfg_attr(feature = "schema", schemars(length(min = 0)))]
     redact: Option<Vec<String>>,
     /// Longest part of a value that is written, in bytes; default 256.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 8192)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 8192), extend("default" = 256)))]
     max_value_bytes: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "level"))]
 #[serde(rename_all = "snake_case")]
 enum LevelFields {
     Trace,
@@ -118,6 +124,10 @@ impl Filter for LogHeaders {
         if self.response.is_some() { core::slice::from_ref(FieldName::X_REQUEST_ID) } else { &[] }
     }
 
+    fn keeps<H: Host>(&self, host: &H) -> bool {
+        host.logs(self.level)
+    }
+
     fn redact(&mut self, secrets: &[FieldName]) {
         self.redact.learn(secrets);
     }
@@ -150,9 +160,9 @@ fn selection(
     load: &mut Load,
 ) -> Option<Option<Selection>> {
     let Some(names) = names else { return Some(None) };
-    if names.iter().any(|name| name == "*") {
-        let alone = (names.len() == 1).then_some(Some(Selection::All));
-        return load.expect(at, alone, "`*` alone, or names");
+    if names.iter().any(|name| name.contains('*')) {
+        let alone = (names.as_slice() == ["*"]).then_some(Some(Selection::All));
+        return load.expect(at, alone, "`*` alone, or names without a `*`");
     }
     let names = load.each(names, at, |name, at, load| load.readable_field(at, &name))?;
     Some(Some(Selection::Names(names)))

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::{Load, Pointer, Refusal};
 use crate::denial::Denial;
-use crate::fields::{Field, FieldName};
+use crate::fields::{Field, FieldName, FieldValue};
 use crate::filter::{Filter, Phases, Request};
 use crate::flow::{Flow, Reply};
 use crate::host::{Host, Section};
@@ -19,14 +19,24 @@ use crate::pattern;
 /// The fields of `require_header` in the configuration; with neither `exact`, `prefix` nor `regex`
 /// the field need only be present.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("not" = {"anyOf": [
+        {"required": ["exact", "prefix"]},
+        {"required": ["exact", "regex"]},
+        {"required": ["prefix", "regex"]},
+    ]}))
+)]
 #[serde(deny_unknown_fields)]
 pub struct RequireHeaderFields {
-    /// The request field, in any case.
-    name: String,
+    /// The request field, in any case. Not `name`, which is the filter's own.
+    header: String,
     /// Every value is equal to this; compared in constant time.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     exact: Option<String>,
     /// Every value starts with this.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     prefix: Option<String>,
     /// Every value is matched somewhere by this regular expression; `^` and `$` anchor it.
     regex: Option<String>,
@@ -38,25 +48,26 @@ pub struct RequireHeaderFields {
     deny: DenyFields,
 }
 
-/// The JSON form of the reply to a request that is denied.
+/// The reply to a request that is denied.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "deny"))]
 #[serde(deny_unknown_fields)]
 pub struct DenyFields {
     /// From 400 to 599; default 403.
-    #[cfg_attr(feature = "schema", schemars(range(min = 400, max = 599)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 400, max = 599), extend("default" = 403)))]
     status: Option<u16>,
     /// Default: `Access denied.`
     body: Option<String>,
     /// Default: `text/plain`.
     content_type: Option<String>,
     /// Further fields of the reply.
+    #[cfg_attr(feature = "schema", schemars(length(min = 0)))]
     headers: Option<Vec<DenyHeader>>,
 }
 
 /// One field of a reply.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "deny_header"))]
 #[serde(deny_unknown_fields)]
 pub struct DenyHeader {
     /// The field.
@@ -90,7 +101,7 @@ impl Filter for RequireHeader {
     type Fields = RequireHeaderFields;
 
     fn compile(fields: RequireHeaderFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
-        let name = load.readable_field(&at.key("name"), &fields.name);
+        let name = load.readable_field(&at.key("header"), &fields.header);
         let value = match (fields.exact, fields.prefix, fields.regex) {
             (None, None, None) => Some(Requirement::Present),
             (Some(text), None, None) => {
@@ -100,7 +111,10 @@ impl Filter for RequireHeader {
                 not_empty(&text, &at.key("prefix"), load).map(|()| Requirement::Prefix(text.into_bytes().into()))
             }
             (None, None, Some(text)) => {
-                pattern::compile(&text, &at.key("regex"), load).map(|r| Requirement::Regex(Box::new(r)))
+                let at = at.key("regex");
+                not_empty(&text, &at, load)
+                    .and_then(|()| pattern::compile(&text, &at, load))
+                    .map(|regex| Requirement::Regex(Box::new(regex)))
             }
             _ => {
                 load.refuse(at, Refusal::Unacceptable { expected: "at most one of `exact`, `prefix`, `regex`" });
@@ -156,9 +170,10 @@ fn deny(deny: DenyFields, at: &Pointer<'_>, load: &mut Load) -> Option<Denied> {
     let status = deny.status.unwrap_or(Denial::FieldMissing.status());
     let status = (400..=599).contains(&status).then_some(status);
     let status = load.expect(&at.key("status"), status, "a status from 400 to 599");
-    let content_type = deny.content_type.unwrap_or_else(|| "text/plain".into());
-    let content_type = Field::new(FieldName::CONTENT_TYPE.clone(), content_type);
-    let content_type = load.expect(&at.key("content_type"), content_type, "a field value");
+    let content_type = deny.content_type.map(|content_type| {
+        let content_type = Field::new(FieldName::CONTENT_TYPE.clone(), content_type);
+        load.expect(&at.key("content_type"), content_type, "a field value (RFC 9110 section 5.5)")
+    });
     let headers: Vec<Option<Field>> = deny
         .headers
         .unwrap_or_default()
@@ -167,12 +182,16 @@ fn deny(deny: DenyFields, at: &Pointer<'_>, load: &mut Load) -> Option<Denied> {
         .map(|(i, header)| {
             let list = at.key("headers");
             let at = list.index(i);
-            let name = load.writable_field(&at.key("name"), &header.name)?;
-            let field = Field::new(name, header.value);
-            load.expect(&at.key("value"), field, "a field value (RFC 9110 section 5.5)")
+            let name = load.writable_field(&at.key("name"), &header.name);
+            let other = name.as_ref().is_none_or(|name| name != FieldName::CONTENT_TYPE);
+            let other = load.expect(&at.key("name"), other.then_some(()), "another field: this is `content_type`");
+            let fits = FieldValue::new(header.value.as_bytes()).is_some().then_some(());
+            let fits = load.expect(&at.key("value"), fits, "a field value (RFC 9110 section 5.5)");
+            other.and(fits)?;
+            Field::new(name?, header.value)
         })
         .collect();
-    let fields = core::iter::once(content_type).chain(headers).collect::<Option<Vec<Field>>>();
+    let fields = content_type.into_iter().chain(headers).collect::<Option<Vec<Field>>>();
     let body = deny.body.unwrap_or_else(|| "Access denied.".into());
     Some((status?, fields?.into(), body.into_bytes().into()))
 }

@@ -15,23 +15,24 @@ use crate::syntax::path::EncodedSlash;
 use crate::when::{When, WhenFields};
 
 /// A stream remembers in 128 bits which filters its response is for.
-const MAX_FILTERS: usize = 128;
+pub(crate) const MAX_FILTERS: usize = 128;
 
 /// The fields of the document itself.
 const DOCUMENT: &[&str] = &["filters", "paths"];
 
-/// The JSON form of `paths`.
+/// How the paths of requests are judged.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "paths"))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PathsFields {
     /// How `%2F` and `%5C` in a request's path are judged.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "decode")))]
     encoded_slash: EncodedSlashFields,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "encoded_slash"))]
 #[serde(rename_all = "snake_case")]
 enum EncodedSlashFields {
     /// As a slash.
@@ -164,7 +165,8 @@ fn unknown_kind<X: FilterSet>() -> String {
     format!("unknown kind of filter; expected one of: {}", kinds.join(", "))
 }
 
-const COMMON: &[&str] = &["when", "mode", "name"];
+/// The fields that every filter may have, whatever its kind.
+pub(crate) const COMMON: &[&str] = &["when", "mode", "name"];
 
 /// What every filter may have.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -174,9 +176,11 @@ pub(crate) struct CommonFields {
     when: Option<WhenFields>,
     /// What it does with its verdict.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "enforce")))]
     mode: Mode,
     /// What metrics, logs and explanations call it: letters, digits, `_` and `-`, at most 64.
     /// Default: the kind, with a number from the second one on.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$")))]
     name: Option<String>,
 }
 

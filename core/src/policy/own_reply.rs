@@ -30,7 +30,7 @@ type Line<'s> = (Cow<'s, [u8]>, Cow<'s, [u8]>);
 
 impl LocalReply<'_> {
     /// Field lines in their order, `:status` and `content-length` aside.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
         self.lines.iter().map(|(name, value)| (&**name, &**value))
     }
 }

@@ -19,7 +19,7 @@ use crate::when::When;
 
 /// What a filter does with its verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "mode"))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Acts on it.
@@ -110,6 +110,10 @@ impl<X: FilterSet> Step<X> {
         each!(&self.kind, f => f.kept_fields())
     }
 
+    pub(super) fn keeps<H: Host>(&self, host: &H) -> bool {
+        each!(&self.kind, f => f.keeps(host))
+    }
+
     pub(super) fn redact(&mut self, secrets: &[FieldName]) {
         each!(&mut self.kind, f => f.redact(secrets));
     }
@@ -120,24 +124,32 @@ impl<X: FilterSet> Step<X> {
         match &self.when {
             None => Ok(true),
             Some(when) if self.phases.request() => when.judge(host, arrival),
-            Some(when) => Ok(when.judge_as_it_came(host, arrival)),
+            Some(_) => Ok(self.applies_as_it_came(host, arrival)),
         }
     }
 
-    /// Runs the request phase and counts what became of it. `edited` is set where request fields
-    /// were changed.
+    /// Like [`Step::applies`]; an invalid path is judged as it came.
+    pub(super) fn applies_as_it_came<H: Host>(&self, host: &H, arrival: &Arrival) -> bool {
+        self.when.as_ref().is_none_or(|when| when.judge_as_it_came(host, arrival))
+    }
+
+    /// Runs the request phase and counts what became of it.
     pub(super) fn on_request<'s, H: Host>(
         &'s self,
         host: &mut H,
         request: &mut Request<'_>,
-        edited: &mut bool,
+        effect: &mut Effect,
     ) -> Flow<'s> {
         let mut view = StepHost { host, mode: self.mode, edited: false, held_back: false };
         let flow = each!(&self.kind, f => f.on_request(&mut view, request));
-        let StepHost { edited: changed, held_back, .. } = view;
-        *edited |= changed;
+        let StepHost { edited, held_back, .. } = view;
+        effect.edited = edited;
         match (flow, self.mode) {
-            (Flow::Continue, _) if held_back && self.only_edits() => self.observed(host, "edited"),
+            (Flow::Continue, _) if held_back && self.only_edits() => {
+                effect.observed = true;
+                self.observed(host, "edited");
+            }
+            (Flow::Continue, _) if self.counts_once() => {}
             (Flow::Continue, _) => host.add(self.counter(Outcome::Allowed), 1),
             (Flow::Reply(reply), Mode::Enforce) => {
                 host.add(self.counter(Outcome::Denied(reply.denial)), 1);
@@ -164,19 +176,45 @@ impl<X: FilterSet> Step<X> {
         each!(&self.kind, f => f.denials()).is_empty()
     }
 
+    /// Whether the verdict is known with the response only: a filter that may edit both messages,
+    /// under `mode: observe`, counts a request once.
+    pub(super) fn counts_once(&self) -> bool {
+        self.mode == Mode::Observe && self.phases == Phases::Both && self.only_edits()
+    }
+
     pub(super) fn denied<H: Host>(&self, host: &H, denial: Denial) {
         host.add(self.counter(Outcome::Denied(denial)), 1);
     }
 
-    pub(super) fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>) {
+    /// Runs the response phase, and counts it where the request phase did not. `observed`: the
+    /// request phase has said that the filter would have changed something.
+    pub(super) fn on_response<H: Host>(
+        &self,
+        host: &mut H,
+        response: &mut Response<'_>,
+        observed: bool,
+    ) {
         let mut view = StepHost { host, mode: self.mode, edited: false, held_back: false };
         each!(&self.kind, f => f.on_response(&mut view, response));
         let held_back = view.held_back;
-        if !self.phases.request() {
-            let outcome = if held_back { Outcome::Observed } else { Outcome::Allowed };
-            host.add(self.counter(outcome), 1);
+        if observed || (self.phases.request() && !self.counts_once()) {
+            return;
+        }
+        if held_back {
+            self.observed(host, "edited");
+        } else {
+            host.add(self.counter(Outcome::Allowed), 1);
         }
     }
+}
+
+/// What a step did to a request beside its [`Flow`].
+#[derive(Default)]
+pub(super) struct Effect {
+    /// Request fields were changed.
+    pub(super) edited: bool,
+    /// They would have been, but for `mode: observe`.
+    pub(super) observed: bool,
 }
 
 /// The host as one step sees it: under `mode: observe` nothing changes.
@@ -221,6 +259,6 @@ impl<H: Host> Host for StepHost<'_, H> {
         }
     }
     fn reroute(&mut self) {
-        self.edited = true;
+        self.edited |= self.mode == Mode::Enforce;
     }
 }

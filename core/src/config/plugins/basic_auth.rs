@@ -14,26 +14,47 @@ use crate::when::{self, PathFields, PathMatch, When};
 /// What the chain calls the filter.
 pub(super) const NAME: &str = "basic_auth";
 
+/// The whole document of the `basic_auth` plug-in of wasm-extensions, as it is deployed.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "plugin_basic_auth"))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Document {
+    /// Every rule that a request matches must pass; a request that matches none passes.
     basic_auth_rules: Vec<Rule>,
+    /// The realm of the challenge; default `istio`.
     realm: Option<String>,
+    /// What the filter does with its verdict.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "enforce")))]
     pub(super) mode: Mode,
 }
 
 /// Exactly one of `prefix`, `exact` and `suffix`.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(
+        rename = "plugin_basic_auth_rule",
+        extend("oneOf" = [{"required": ["prefix"]}, {"required": ["exact"]}, {"required": ["suffix"]}]),
+    )
+)]
 #[serde(deny_unknown_fields)]
 struct Rule {
+    /// The path starts with this.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     prefix: Option<String>,
+    /// The path is equal to this.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     exact: Option<String>,
+    /// The path ends with this.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     suffix: Option<String>,
+    /// Any of these hosts: `example.com`, `*.example.com`, `api.*`; all of them without it.
     hosts: Option<Vec<String>>,
+    /// Any of these methods.
     request_methods: Vec<String>,
+    /// `user:password`, or its base64.
     credentials: Vec<String>,
 }
 
@@ -68,7 +89,9 @@ impl Rule {
         };
         let path = load.expect(at, path, "exactly one of `prefix`, `exact`, `suffix`");
         let path = path.and_then(|path| PathMatch::compile(path, at, load));
-        let hosts = when::hosts(self.hosts, &at.key("hosts"), load);
+        // There an empty list is no condition, and this document is taken as it is.
+        let hosts = self.hosts.filter(|hosts| !hosts.is_empty());
+        let hosts = when::hosts(hosts, &at.key("hosts"), load);
         let methods = when::methods(Some(self.request_methods), &at.key("request_methods"), load);
         let take = Take { hashes: false, forwards: false };
         let credentials = take.credentials(self.credentials, &at.key("credentials"), load);

@@ -1,0 +1,3 @@
+//! What the `pintle` command does, for other tools to call.
+
+pub mod module;

@@ -1,0 +1,324 @@
+//! The stream side.
+
+use core::mem::MaybeUninit;
+
+use crate::abi::{
+    AttributeId, FilterEnvoy, HeaderType, ModuleBuffer, ModuleHeader, RawEnvoyBuffer,
+};
+use crate::abi::{HeadersStatus, LocalReplyStatus, MetricsResult};
+use crate::buffer::{EnvoyBuffer, HeaderList, HeaderValues, value_at};
+use crate::callbacks;
+use crate::config::{EnvoyCounterId, HttpFilterConfig};
+
+/// The filter of one stream. All its hooks run on one thread.
+///
+/// Hooks nest: [`EnvoyHttpFilter::send_response`] calls [`on_local_reply`](Self::on_local_reply)
+/// before it returns, and other calls may do so in later versions of Envoy. That is why hooks take
+/// `&self`: keep what changes in a `Cell`, or in a `RefCell` that is not borrowed while a `&mut`
+/// method of `envoy` runs.
+///
+/// A panic in a hook leaves the filter as it stands, and later hooks of the stream run on it.
+/// A filter whose destructor panics twice over aborts the process.
+pub trait HttpFilter: Sized + 'static {
+    /// What it is a filter of.
+    type Config: HttpFilterConfig;
+
+    /// Whether [`on_response_headers`](Self::on_response_headers) is called.
+    const RESPONSE_HEADERS: bool = false;
+    /// Whether [`on_local_reply`](Self::on_local_reply) is called.
+    const LOCAL_REPLY: bool = false;
+    /// Whether [`on_stream_complete`](Self::on_stream_complete) is called.
+    const STREAM_COMPLETE: bool = false;
+
+    /// The request header section has arrived.
+    ///
+    /// After a panic the request is answered with 500.
+    fn on_request_headers(
+        &self,
+        config: &Self::Config,
+        envoy: &mut EnvoyHttpFilter,
+        end_of_stream: bool,
+    ) -> HeadersStatus;
+
+    /// The response header section has arrived: from upstream, or of a local reply of others; not of
+    /// this filter's own. Streams reach this that never had `on_request_headers`.
+    ///
+    /// After a panic the response is replaced by a 500.
+    fn on_response_headers(
+        &self,
+        _config: &Self::Config,
+        _envoy: &mut EnvoyHttpFilter,
+        _end_of_stream: bool,
+    ) -> HeadersStatus {
+        HeadersStatus::Continue
+    }
+
+    /// A reply that Envoy or one of its filters has made, this one included, is about to be sent.
+    fn on_local_reply(
+        &self,
+        _config: &Self::Config,
+        _envoy: &mut EnvoyHttpFilter,
+        _status: u32,
+        _details: EnvoyBuffer<'_>,
+        _reset_imminent: bool,
+    ) -> LocalReplyStatus {
+        LocalReplyStatus::Continue
+    }
+
+    /// The stream is over, its access log not yet written.
+    fn on_stream_complete(&self, _config: &Self::Config, _envoy: &mut EnvoyHttpFilter) {}
+}
+
+/// Envoy, for one stream, while a hook runs.
+///
+/// Bytes that a `&self` method lends are valid until the next `&mut self` call; the borrow checker
+/// sees to it. Names are matched without regard to case; `host` finds `:authority`. Neither this
+/// crate nor Envoy checks names and values that are set: no CR, LF or NUL, and names by the grammar.
+#[derive(Debug)]
+pub struct EnvoyHttpFilter {
+    raw: FilterEnvoy,
+}
+
+impl EnvoyHttpFilter {
+    /// # Safety
+    ///
+    /// `raw` is what Envoy passed to the hook that runs, the handle is gone when that returns, and
+    /// nobody but a hook nested in one of its `&mut` methods uses `raw` in the meantime.
+    pub(crate) unsafe fn new(raw: FilterEnvoy) -> Self {
+        Self { raw }
+    }
+
+    /// The first value of a field.
+    ///
+    /// A field that decides about access must not be read by this alone: it may repeat.
+    #[inline]
+    #[must_use]
+    pub fn get_header_value(
+        &self,
+        map: HeaderType,
+        key: &(impl AsRef<[u8]> + ?Sized),
+    ) -> Option<EnvoyBuffer<'_>> {
+        // SAFETY: `raw` is valid by `new`, and setters need `&mut self`.
+        unsafe { value_at(self.raw, map, key.as_ref(), 0, &mut 0) }
+    }
+
+    /// All values of a field, in order.
+    #[inline]
+    #[must_use]
+    pub fn get_header_values<'a>(
+        &'a self,
+        map: HeaderType,
+        key: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> HeaderValues<'a> {
+        // SAFETY: `raw` is valid by `new`, and setters need `&mut self`.
+        unsafe { HeaderValues::new(self.raw, map, key.as_ref()) }
+    }
+
+    /// All fields: pseudo-headers first, the others in order of arrival, names in lower case.
+    #[must_use]
+    pub fn get_headers(&self, map: HeaderType) -> HeaderList<'_> {
+        // SAFETY: `raw` is valid by `new`, and setters need `&mut self`.
+        unsafe { HeaderList::new(self.raw, map) }
+    }
+
+    /// Replaces all values of a field by one. `false`: nothing was done, because the value is empty
+    /// (Envoy to 1.40 cannot write those) or there is no such section.
+    pub fn set_header(
+        &mut self,
+        map: HeaderType,
+        key: &(impl AsRef<[u8]> + ?Sized),
+        value: &(impl AsRef<[u8]> + ?Sized),
+    ) -> bool {
+        let (key, value) = (ModuleBuffer::new(key.as_ref()), value.as_ref());
+        if value.is_empty() {
+            return false;
+        }
+        // SAFETY: `raw` is valid by `new`; the host copies; `&mut self` ends all that is lent.
+        unsafe { callbacks::set_header(self.raw, map.number(), key, ModuleBuffer::new(value)) }
+    }
+
+    /// Adds a value to a field. `false` as for [`set_header`](Self::set_header).
+    pub fn add_header(
+        &mut self,
+        map: HeaderType,
+        key: &(impl AsRef<[u8]> + ?Sized),
+        value: &(impl AsRef<[u8]> + ?Sized),
+    ) -> bool {
+        let (key, value) = (ModuleBuffer::new(key.as_ref()), value.as_ref());
+        if value.is_empty() {
+            return false;
+        }
+        // SAFETY: as in `set_header`.
+        unsafe { callbacks::add_header(self.raw, map.number(), key, ModuleBuffer::new(value)) }
+    }
+
+    /// Removes all values of a field. `false`: there is no such section.
+    pub fn remove_header(&mut self, map: HeaderType, key: &(impl AsRef<[u8]> + ?Sized)) -> bool {
+        let key = ModuleBuffer::new(key.as_ref());
+        // A null pointer and not just length zero: that will set an empty value from 1.41 on.
+        // SAFETY: as in `set_header`.
+        unsafe { callbacks::set_header(self.raw, map.number(), key, ModuleBuffer::NULL) }
+    }
+
+    /// Answers the request. Return [`HeadersStatus::StopIteration`] after it.
+    ///
+    /// Once response headers are on their way Envoy resets the stream instead. A gRPC request gets
+    /// a gRPC reply. `details` appear in the access log; no spaces. This filter's own response hook
+    /// does not run for the reply; [`HttpFilter::on_local_reply`] does, before this returns.
+    pub fn send_response<'h>(
+        &mut self,
+        status: u32,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+        body: Option<&[u8]>,
+        details: Option<&str>,
+    ) {
+        const INLINE: usize = 8;
+        let mut inline = [MaybeUninit::<ModuleHeader<'h>>::uninit(); INLINE];
+        let mut more = Vec::new();
+        let mut count = 0_usize;
+        for (key, value) in headers {
+            let header =
+                ModuleHeader { key: ModuleBuffer::new(key), value: ModuleBuffer::new(value) };
+            match inline.get_mut(count) {
+                Some(place) => {
+                    place.write(header);
+                }
+                None => {
+                    if more.is_empty() {
+                        // SAFETY: the loop has written all of it.
+                        more.extend(inline.iter().map(|place| unsafe { place.assume_init() }));
+                    }
+                    more.push(header);
+                }
+            }
+            count += 1;
+        }
+        let first = if more.is_empty() { inline.as_mut_ptr().cast() } else { more.as_mut_ptr() };
+        let body = body.map_or(ModuleBuffer::NULL, ModuleBuffer::new);
+        let details = details.map_or(ModuleBuffer::NULL, |d| ModuleBuffer::new(d.as_bytes()));
+        // SAFETY: `raw` is valid by `new`; `first` starts `count` headers; all outlive the call. Hooks
+        // that run inside it get a handle of their own while this one is borrowed by `&mut`.
+        unsafe { callbacks::send_response(self.raw, status, first, count, body, details) }
+    }
+
+    /// Makes Envoy choose the route anew, after a change of request fields.
+    pub fn clear_route_cache(&mut self) {
+        // SAFETY: `raw` is valid by `new`; `&mut self` ends all that is lent.
+        unsafe { callbacks::clear_route_cache(self.raw) }
+    }
+
+    /// An attribute that is text.
+    #[must_use]
+    pub fn get_attribute_string(&self, id: AttributeId) -> Option<EnvoyBuffer<'_>> {
+        let mut value = RawEnvoyBuffer::EMPTY;
+        // SAFETY: `raw` is valid by `new`; `value` is a local.
+        let found = unsafe { callbacks::get_attribute_string(self.raw, id.number(), &mut value) };
+        // SAFETY: lent until a setter, which needs `&mut self`, or the end of the hook.
+        found.then(|| unsafe { EnvoyBuffer::new(value) })
+    }
+
+    /// An attribute that is a number.
+    #[must_use]
+    pub fn get_attribute_int(&self, id: AttributeId) -> Option<u64> {
+        let mut value = 0;
+        // SAFETY: `raw` is valid by `new`; `value` is a local.
+        let found = unsafe { callbacks::get_attribute_int(self.raw, id.number(), &mut value) };
+        found.then_some(value)
+    }
+
+    /// An attribute that is true or false.
+    #[must_use]
+    pub fn get_attribute_bool(&self, id: AttributeId) -> Option<bool> {
+        let mut value = false;
+        // SAFETY: `raw` is valid by `new`; `value` is a local.
+        let found = unsafe { callbacks::get_attribute_bool(self.raw, id.number(), &mut value) };
+        found.then_some(value)
+    }
+
+    /// Sets a text in the stream's dynamic metadata; it should be UTF-8.
+    pub fn set_dynamic_metadata_string(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        value: &(impl AsRef<[u8]> + ?Sized),
+    ) {
+        // SAFETY: `raw` is valid by `new`; the host copies.
+        unsafe {
+            callbacks::set_dynamic_metadata_string(
+                self.raw,
+                ModuleBuffer::new(namespace.as_bytes()),
+                ModuleBuffer::new(key.as_bytes()),
+                ModuleBuffer::new(value.as_ref()),
+            );
+        }
+    }
+
+    /// Adds to a counter.
+    ///
+    /// # Errors
+    ///
+    /// What Envoy says; an id that its own configuration has made is always good.
+    pub fn increment_counter(&self, id: EnvoyCounterId, value: u64) -> Result<(), MetricsResult> {
+        // SAFETY: `raw` is valid by `new`; no labels.
+        MetricsResult::check(unsafe {
+            callbacks::increment_counter(self.raw, id.0, core::ptr::null_mut(), 0, value)
+        })
+    }
+}
+
+/// The same by the names of Envoy's SDK, for one section each.
+macro_rules! by_section {
+    ($($map:ident $get:ident $get_all:ident $list:ident $set:ident $add:ident $remove:ident;)*) => {
+        impl EnvoyHttpFilter {$(
+            /// [`get_header_value`](Self::get_header_value) of this section.
+            #[inline]
+            #[must_use]
+            pub fn $get(&self, key: &(impl AsRef<[u8]> + ?Sized)) -> Option<EnvoyBuffer<'_>> {
+                self.get_header_value(HeaderType::$map, key)
+            }
+
+            /// [`get_header_values`](Self::get_header_values) of this section.
+            #[inline]
+            #[must_use]
+            pub fn $get_all<'a>(&'a self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> HeaderValues<'a> {
+                self.get_header_values(HeaderType::$map, key)
+            }
+
+            /// [`get_headers`](Self::get_headers) of this section.
+            #[must_use]
+            pub fn $list(&self) -> HeaderList<'_> {
+                self.get_headers(HeaderType::$map)
+            }
+
+            /// [`set_header`](Self::set_header) of this section.
+            pub fn $set(
+                &mut self,
+                key: &(impl AsRef<[u8]> + ?Sized),
+                value: &(impl AsRef<[u8]> + ?Sized),
+            ) -> bool {
+                self.set_header(HeaderType::$map, key, value)
+            }
+
+            /// [`add_header`](Self::add_header) of this section.
+            pub fn $add(
+                &mut self,
+                key: &(impl AsRef<[u8]> + ?Sized),
+                value: &(impl AsRef<[u8]> + ?Sized),
+            ) -> bool {
+                self.add_header(HeaderType::$map, key, value)
+            }
+
+            /// [`remove_header`](Self::remove_header) of this section.
+            pub fn $remove(&mut self, key: &(impl AsRef<[u8]> + ?Sized)) -> bool {
+                self.remove_header(HeaderType::$map, key)
+            }
+        )*}
+    };
+}
+
+by_section! {
+    RequestHeader get_request_header_value get_request_header_values get_request_headers
+        set_request_header add_request_header remove_request_header;
+    ResponseHeader get_response_header_value get_response_header_values get_response_headers
+        set_response_header add_response_header remove_response_header;
+}

@@ -1,0 +1,128 @@
+//! The module's object of one stream: its filter, and where its configuration is.
+
+use core::cell::Cell;
+use core::ptr::{self, NonNull};
+
+use crate::abi::{ConfigModule, FilterModule};
+use crate::config::HttpFilterConfig;
+use crate::panic::contain;
+use crate::pool;
+
+struct Stream<C: HttpFilterConfig> {
+    /// Envoy keeps the configuration while any hook but `destroy` runs.
+    config: NonNull<C>,
+    /// How many hooks are on the stack.
+    active: Cell<u32>,
+    /// Envoy has called `destroy`.
+    destroyed: Cell<bool>,
+    filter: C::Filter,
+}
+
+/// Whether the filter has neither data nor a destructor. Then the configuration stands for it.
+const fn stateless<C: HttpFilterConfig>() -> bool {
+    size_of::<C::Filter>() == 0 && !core::mem::needs_drop::<C::Filter>()
+}
+
+/// Puts a filter where Envoy can point at it.
+pub(crate) fn store<C: HttpFilterConfig>(config: NonNull<C>, filter: C::Filter) -> FilterModule {
+    if stateless::<C>() {
+        // It has no destructor, so it lives on in a sense, and `enter` can refer to it.
+        let _ = core::mem::ManuallyDrop::new(filter);
+        return config.as_ptr().cast_const().cast();
+    }
+    let stream = pool::take::<Stream<C>>();
+    let value = Stream { config, active: Cell::new(0), destroyed: Cell::new(false), filter };
+    // SAFETY: `take` gave memory for this type.
+    unsafe { stream.write(value) };
+    stream.cast_const().cast()
+}
+
+/// What stands for a filter that could not be made. Not null: to Envoy before 1.40 that is no obstacle to
+/// calling hooks with it.
+pub(crate) const FAILED: FilterModule = ptr::without_provenance(1);
+
+/// Why a hook did not run on a filter.
+pub(crate) enum Absent {
+    /// It could not be made.
+    Failed,
+    /// It is gone: Envoy before 1.40 may call hooks after `destroy`, with null.
+    Gone,
+}
+
+/// Runs a hook on a stored filter. The filter stays while hooks run, even if one of them, nested,
+/// destroys it (Envoy before 1.40 does that).
+///
+/// # Safety
+///
+/// `module` is null, [`FAILED`], or comes from [`store`] of the same type and is not yet destroyed;
+/// `code` does not unwind.
+#[inline]
+pub(crate) unsafe fn enter<C: HttpFilterConfig, R>(
+    module: FilterModule,
+    code: impl FnOnce(&C, &C::Filter) -> R,
+) -> Result<R, Absent> {
+    if module.addr() <= FAILED.addr() {
+        return Err(if module.is_null() { Absent::Gone } else { Absent::Failed });
+    }
+    if stateless::<C>() {
+        // SAFETY: `store` made it from the configuration, which outlives the hook.
+        let config = unsafe { &*module.cast::<C>() };
+        // SAFETY: a value without size needs no memory, and `store` was given one.
+        let filter = unsafe { NonNull::<C::Filter>::dangling().as_ref() };
+        return Ok(code(config, filter));
+    }
+    let stream = module.cast::<Stream<C>>().cast_mut();
+    // SAFETY: written by `store`, not freed while `active` is not 0, only ever shared.
+    let shared = unsafe { &*stream };
+    shared.active.set(shared.active.get() + 1);
+    // SAFETY: the configuration outlives the hook.
+    let result = code(unsafe { shared.config.as_ref() }, &shared.filter);
+    let active = shared.active.get() - 1;
+    shared.active.set(active);
+    if active == 0 && shared.destroyed.get() {
+        // SAFETY: no hook is left that refers to it, and Envoy has let go of it.
+        unsafe { free(stream) };
+    }
+    Ok(result)
+}
+
+/// Drops the filter, or leaves that to the hook that is running.
+///
+/// # Safety
+///
+/// `module` is as for [`enter`]; this is the last use of it but for hooks that run.
+pub(crate) unsafe fn destroy<C: HttpFilterConfig>(module: FilterModule) {
+    if module.addr() <= FAILED.addr() || stateless::<C>() {
+        return;
+    }
+    let stream = module.cast::<Stream<C>>().cast_mut();
+    // SAFETY: written by `store`, not freed yet.
+    let shared = unsafe { &*stream };
+    if shared.active.get() == 0 {
+        // SAFETY: no hook refers to it.
+        unsafe { free(stream) };
+    } else {
+        shared.destroyed.set(true);
+    }
+}
+
+/// # Safety
+///
+/// `stream` comes from [`store`], and nothing refers to it.
+unsafe fn free<C: HttpFilterConfig>(stream: *mut Stream<C>) {
+    // Only the filter has a destructor. The configuration may be gone by now.
+    // SAFETY: dropped once, here; after a panic in a destructor it counts as dropped.
+    contain("http_filter_destroy", || unsafe { ptr::drop_in_place(&raw mut (*stream).filter) });
+    // SAFETY: `store` took it from the pool.
+    unsafe { pool::give(stream) };
+}
+
+/// The configuration behind the pointer that `config_new` gave to Envoy.
+///
+/// # Safety
+///
+/// `config` comes from `config_new` of the same type and is not destroyed.
+pub(crate) unsafe fn config<C>(config: ConfigModule) -> NonNull<C> {
+    // SAFETY: `config_new` never gives null for a configuration.
+    unsafe { NonNull::new_unchecked(config.cast::<C>().cast_mut()) }
+}

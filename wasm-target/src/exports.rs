@@ -1,0 +1,81 @@
+//! The functions that the host calls.
+//!
+//! They have names of their own, `pintle_on_...`, since the `proxy-wasm` crate defines those of the
+//! ABI itself and a second definition does not link. `pintle module` writes the export table: the
+//! ABI's name for each of these functions, and nothing else. Envoy enters the VM for every export
+//! that is there, used or not, so there are no more than a policy needs; above all none that runs
+//! per stream (`proxy_on_context_create`, `_on_done`, `_on_log`, `_on_delete`). What these would
+//! tell, [`crate::vm`] finds out where it matters.
+
+/// Emits the functions of the ABI for a set of filters, made by [`pintle_core::filters!`], that
+/// stand beside the shipped ones.
+#[macro_export]
+macro_rules! export {
+    ($filters:ty) => {
+        /// The functions that `pintle module` exports under the ABI's names.
+        #[doc(hidden)]
+        pub mod exported {
+            thread_local! {
+                static VM: $crate::vm::Vm<$filters> = $crate::vm::Vm::default();
+            }
+
+            /// `proxy_abi_version_0_2_1`
+            #[unsafe(no_mangle)]
+            pub extern "C" fn pintle_abi_version_0_2_1() {}
+
+            /// `_initialize`: without it the linker takes each export for a command of its own, and
+            /// runs the destructors after each call.
+            #[cfg(target_family = "wasm")]
+            #[unsafe(no_mangle)]
+            pub extern "C" fn _initialize() {
+                $crate::exports::initialize();
+            }
+
+            /// `proxy_on_memory_allocate`
+            #[unsafe(no_mangle)]
+            pub extern "C" fn pintle_on_memory_allocate(size: usize) -> *mut u8 {
+                $crate::arena::allocate(size)
+            }
+
+            /// `proxy_on_configure`
+            #[unsafe(no_mangle)]
+            pub extern "C" fn pintle_on_configure(root: u32, size: usize) -> bool {
+                VM.with(|vm| vm.on_configure(root, size))
+            }
+
+            /// `proxy_on_tick`
+            #[unsafe(no_mangle)]
+            pub extern "C" fn pintle_on_tick(root: u32) {
+                VM.with(|vm| vm.on_tick(root));
+            }
+
+            /// `proxy_on_request_headers`
+            #[unsafe(no_mangle)]
+            pub extern "C" fn pintle_on_request_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
+                VM.with(|vm| vm.on_request_headers(stream)) as u32
+            }
+
+            /// `proxy_on_response_headers`
+            #[unsafe(no_mangle)]
+            pub extern "C" fn pintle_on_response_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
+                VM.with(|vm| vm.on_response_headers(stream)) as u32
+            }
+        }
+    };
+}
+
+/// Runs the constructors of the module, and keeps the messages of panics, which may quote a secret,
+/// out of the log.
+#[cfg(target_family = "wasm")]
+pub fn initialize() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes this function, and the host calls `_initialize` once, before all else.
+    unsafe { __wasm_call_ctors() }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let message = format!("panic at {place}; its message is withheld");
+        crate::abi::log(proxy_wasm::types::LogLevel::Critical, message.as_bytes());
+    }));
+}
