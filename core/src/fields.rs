@@ -123,18 +123,39 @@ impl fmt::Debug for FieldValue<'_> {
     }
 }
 
+/// A [`FieldValue`] of one's own.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct FieldText(Vec<u8>);
+
+impl FieldText {
+    /// `None` where `value` may not be written.
+    pub(crate) fn new(value: impl Into<Vec<u8>>) -> Option<Self> {
+        let value = value.into();
+        field::is_value(&value).then_some(Self(value))
+    }
+
+    pub(crate) fn value(&self) -> FieldValue<'_> {
+        FieldValue(&self.0)
+    }
+}
+
+impl fmt::Debug for FieldText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value().fmt(f)
+    }
+}
+
 /// A field line that is ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Field {
     name: FieldName,
-    value: Vec<u8>,
+    value: FieldText,
 }
 
 impl Field {
     /// `None` where `value` may not be written.
     pub fn new(name: FieldName, value: impl Into<Vec<u8>>) -> Option<Self> {
-        let value = value.into();
-        field::is_value(&value).then_some(Self { name, value })
+        FieldText::new(value).map(|value| Self { name, value })
     }
 
     /// The name.
@@ -144,12 +165,12 @@ impl Field {
 
     /// The value.
     pub fn value(&self) -> FieldValue<'_> {
-        FieldValue(&self.value)
+        self.value.value()
     }
 }
 
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Field({}, {} bytes)", self.name, self.value.len())
+        write!(f, "Field({}, {:?})", self.name, self.value)
     }
 }

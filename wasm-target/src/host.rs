@@ -1,6 +1,6 @@
 //! Envoy as the core sees it.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::fmt::{self, Write as _};
 
 use pintle_core::{Attribute, Counter, Edit, FieldName, Host, Level, Section};
@@ -14,35 +14,33 @@ use crate::root::Counters;
 /// Where notes go: filter state `wasm.pintle.<key>`.
 const NOTES: &str = "pintle.";
 
-/// Which callback runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Request,
-    /// The host has no request fields any more.
-    Response,
-}
+/// The most that is kept of a log line's memory, in bytes.
+const KEEP_LINE_BYTES: usize = 16 * 1024;
 
-/// One stream of Envoy, while one of its events is handled. Each section is read once, whole, and
-/// again after an edit.
+/// One stream of Envoy, while one of its events is handled.
+///
+/// One section is there, that of the event; it is read once, whole, and again after an edit. Of the
+/// other one there is nothing to list or to edit; single request fields can be asked for after the
+/// request phase, as properties.
 pub(crate) struct WasmHost<'e> {
     event: &'e Event,
     counters: &'e Counters,
     log_level: u32,
-    phase: Phase,
-    request: OnceCell<Pairs<'e>>,
-    response: OnceCell<Pairs<'e>>,
+    section: Section,
+    pairs: OnceCell<Pairs<'e>>,
     failed: Cell<bool>,
 }
 
 impl<'e> WasmHost<'e> {
+    /// `section` is the one whose callback runs.
     pub(crate) fn new(
         event: &'e Event,
         counters: &'e Counters,
         log_level: u32,
-        phase: Phase,
+        section: Section,
     ) -> Self {
-        let (request, response) = (OnceCell::new(), OnceCell::new());
-        Self { event, counters, log_level, phase, request, response, failed: Cell::new(false) }
+        let (pairs, failed) = (OnceCell::new(), Cell::new(false));
+        Self { event, counters, log_level, section, pairs, failed }
     }
 
     /// Whether a call failed that a decision may rest on. Then there is no decision.
@@ -50,15 +48,16 @@ impl<'e> WasmHost<'e> {
         self.failed.get()
     }
 
-    fn pairs(&self, section: Section) -> &Pairs<'e> {
-        let place = match section {
-            Section::Request => &self.request,
-            Section::Response => &self.response,
-        };
-        place.get_or_init(|| {
+    fn pairs(&self, section: Section) -> Pairs<'e> {
+        if section != self.section {
+            return Pairs::default();
+        }
+        *self.pairs.get_or_init(|| {
             let pairs = abi::header_map_pairs(self.event, map(section)).map(Pairs::parse);
             match pairs {
-                Ok(Ok(pairs)) => pairs,
+                // A message has pseudo-headers: none at all is no message, but a map that is not
+                // there, and a request that looks empty would pass every condition.
+                Ok(Ok(pairs)) if !pairs.is_empty() => pairs,
                 _ => {
                     self.failed.set(true);
                     Pairs::default()
@@ -77,7 +76,14 @@ impl<'e> WasmHost<'e> {
             b":scheme" => b"request\0scheme".to_vec(),
             name => [b"request\0headers\0", name].concat(),
         };
-        abi::property(self.event, &path).ok().flatten()
+        self.property(&path)
+    }
+
+    fn property(&self, path: &[u8]) -> Option<&'e [u8]> {
+        abi::property(self.event, path).unwrap_or_else(|_| {
+            self.failed.set(true);
+            None
+        })
     }
 
     /// Panics where the request says so, for the tests that show what a panic does.
@@ -98,7 +104,7 @@ impl Host for WasmHost<'_> {
         section: Section,
         name: &'a FieldName,
     ) -> impl Iterator<Item = &'a [u8]> {
-        if section == Section::Request && self.phase == Phase::Response {
+        if section == Section::Request && self.section == Section::Response {
             Values::Past(self.past_request_field(name))
         } else {
             Values::Listed(self.pairs(section).values(name.as_bytes()))
@@ -107,7 +113,7 @@ impl Host for WasmHost<'_> {
 
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
         let path = attribute.envoy_name().replace('.', "\0");
-        abi::property(self.event, path.as_bytes()).ok().flatten().filter(|value| !value.is_empty())
+        self.property(path.as_bytes()).filter(|value| !value.is_empty())
     }
 
     fn logs(&self, level: Level) -> bool {
@@ -116,17 +122,21 @@ impl Host for WasmHost<'_> {
 
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {
         thread_local! {
-            static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+            /// The memory of a line, kept for the next one.
+            static LINE: Cell<String> = const { Cell::new(String::new()) };
         }
         if !self.logs(level) {
             return;
         }
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            // Writing to a String cannot fail.
-            let _ = line.write_fmt(message);
-            abi::log(log_level(level), line.as_bytes());
-        });
+        // Taken, not borrowed: what is formatted may log too.
+        let mut line = LINE.take();
+        line.clear();
+        // Writing to a String cannot fail.
+        let _ = line.write_fmt(message);
+        abi::log(log_level(level), line.as_bytes());
+        if line.capacity() <= KEEP_LINE_BYTES {
+            LINE.set(line);
+        }
     }
 
     fn add(&self, counter: Counter, n: u64) {
@@ -134,6 +144,9 @@ impl Host for WasmHost<'_> {
     }
 
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
+        if section != self.section {
+            return;
+        }
         let map = map(section);
         let edited = match edit {
             Edit::Set(name, value) => {
@@ -147,16 +160,13 @@ impl Host for WasmHost<'_> {
         if edited.is_err() {
             self.failed.set(true);
         }
-        match section {
-            Section::Request => self.request.take(),
-            Section::Response => self.response.take(),
-        };
+        self.pairs.take();
     }
 
     fn note(&mut self, key: &str, value: &[u8]) {
         let path = [NOTES, key].concat();
         if abi::set_property(path.as_bytes(), value).is_err() {
-            abi::log(LogLevel::Warn, b"pintle: the host took no filter state");
+            self.log(Level::Warn, format_args!("pintle: the host took no filter state"));
         }
     }
 
@@ -197,3 +207,6 @@ const fn log_level(level: Level) -> LogLevel {
         Level::Error => LogLevel::Error,
     }
 }
+
+#[cfg(test)]
+mod tests;

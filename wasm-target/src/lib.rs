@@ -27,6 +27,7 @@ pub mod exports;
 mod host;
 pub mod pairs;
 mod root;
+mod streams;
 pub mod vm;
 
 #[cfg(feature = "export")]

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::fmt;
 
-use pintle_core::config::HashKey;
+use pintle_core::config::{ConfigErrors, HashKey};
 use pintle_core::filter::FilterSet;
 use pintle_core::{Counter, Policy};
-use proxy_wasm::types::MetricType;
+use proxy_wasm::types::{LogLevel, MetricType};
 
-use crate::abi;
+use crate::abi::{self, Status};
 use crate::arena::Event;
 
 /// A configuration that the host has loaded.
@@ -25,16 +25,49 @@ pub(crate) struct Root<X: FilterSet> {
 /// What `expr_create` names an expression by: 4 bytes, counted per root context.
 pub(crate) type Token = [u8; 4];
 
+/// Why a configuration is refused.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The host does not hand it over.
+    Unreadable(Status),
+    /// There is no key for hashes to be had.
+    NoRandomBytes,
+    /// It is not one.
+    Policy(ConfigErrors),
+    /// The host does not tell which contexts are alive, so their memory could never be freed.
+    NoContexts(Status),
+    /// There is another one in this VM, and the host does not tell whose a stream is.
+    Indistinct,
+}
+
 impl<X: FilterSet> Root<X> {
-    /// Loads a configuration, and says why where it is refused.
-    pub(crate) fn new(id: u32, configuration: &[u8], event: &Event) -> Result<Self, String> {
+    /// Loads a configuration.
+    pub(crate) fn new(id: u32, configuration: &[u8], event: &Event) -> Result<Self, Refused> {
         let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|_| "no random bytes to be had".to_string())?;
-        let policy = Policy::load(configuration, HashKey::new(key)).map_err(|errors| {
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })?;
-        let counters = Counters::define(&policy)?;
+        getrandom::fill(&mut key).map_err(|_| Refused::NoRandomBytes)?;
+        let policy = Policy::load(configuration, HashKey::new(key)).map_err(Refused::Policy)?;
+        let counters = Counters::define(&policy);
         Ok(Self { id, policy, counters, token: identify(id, event) })
+    }
+}
+
+impl Refused {
+    /// Logs the reasons, one line each.
+    pub(crate) fn log(&self) {
+        let log = |reason: &dyn fmt::Display| {
+            let line = format!("pintle: configuration refused: {reason}");
+            abi::log(LogLevel::Error, line.as_bytes());
+        };
+        match self {
+            Self::Unreadable(status) => log(&format_args!("it cannot be read: {status}")),
+            Self::NoRandomBytes => log(&"no random bytes to be had"),
+            Self::Policy(errors) => errors.iter().for_each(|error| log(error)),
+            Self::NoContexts(status) => log(&format_args!(
+                "the host does not let it call `proxy_set_effective_context`: {status}"
+            )),
+            Self::Indistinct => log(&"this host cannot tell two configurations in one VM apart; \
+                 give each a vm_id of its own"),
+        }
     }
 }
 
@@ -60,18 +93,27 @@ pub(crate) struct Counters(Vec<Pending>);
 
 #[derive(Debug)]
 struct Pending {
-    metric: u32,
+    /// `None` where the host takes no such counter.
+    metric: Option<u32>,
     count: Cell<u64>,
 }
 
 impl Counters {
-    fn define<X: FilterSet>(policy: &Policy<X>) -> Result<Self, String> {
-        let define = |name: &dyn fmt::Display| {
-            abi::define_metric(MetricType::Counter, name.to_string().as_bytes())
-                .map(|metric| Pending { metric, count: Cell::new(0) })
-                .map_err(|status| format!("the host takes no counter {name}: {status}"))
+    /// A host that takes no metrics still gets its requests judged, and is told.
+    pub(crate) fn define<X: FilterSet>(policy: &Policy<X>) -> Self {
+        let mut refused = None;
+        let mut define = |name: &dyn fmt::Display| {
+            let metric = abi::define_metric(MetricType::Counter, name.to_string().as_bytes())
+                .inspect_err(|status| refused = Some(*status))
+                .ok();
+            Pending { metric, count: Cell::new(0) }
         };
-        policy.counters().iter().map(|name| define(&name.wasm())).collect::<Result<_, _>>().map(Self)
+        let counters = Self(policy.counters().iter().map(|name| define(&name.wasm())).collect());
+        if let Some(status) = refused {
+            let line = format!("pintle: the host takes no counters: {status}");
+            abi::log(LogLevel::Warn, line.as_bytes());
+        }
+        counters
     }
 
     pub(crate) fn add(&self, counter: Counter, n: u64) {
@@ -83,10 +125,10 @@ impl Counters {
     /// Hands all counts to the host.
     pub(crate) fn flush(&self) {
         for pending in &self.0 {
-            let count = pending.count.take();
-            if let Ok(count @ 1..) = i64::try_from(count) {
+            let count = i64::try_from(pending.count.take()).unwrap_or(i64::MAX);
+            if let (Some(metric), 1..) = (pending.metric, count) {
                 // The metric is the host's own, so it knows it.
-                let _ = abi::increment_metric(pending.metric, count);
+                let _ = abi::increment_metric(metric, count);
             }
         }
     }

@@ -6,39 +6,28 @@
 //! stream. So once a second, on the tick, the VM asks for those it remembers whether they live.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 
 use pintle_core::filter::FilterSet;
-use pintle_core::{Answer, LocalReply, Scratch, Stream};
+use pintle_core::{Answer, LocalReply, Scratch, Section};
 use proxy_wasm::types::{Action, BufferType, LogLevel};
 
 use crate::abi::{self, Status};
 use crate::arena::Event;
-use crate::host::{Phase, WasmHost};
-use crate::root::{Root, root_of_stream};
+use crate::host::WasmHost;
+use crate::root::{Refused, Root, root_of_stream};
+use crate::streams::{Memory, Streams, is_alive};
 
 /// Between two ticks: how late a counter is at most, and how long what is gone is remembered.
 const TICK_MILLISECONDS: u32 = 1000;
-
-/// How many idle streams keep their memory for new ones.
-const SPARE_STREAMS: usize = 64;
 
 /// The state of one VM.
 #[derive(Debug)]
 pub struct Vm<X: FilterSet> {
     roots: RefCell<Vec<Root<X>>>,
-    streams: RefCell<HashMap<u32, Remembered>>,
-    spare: RefCell<Vec<Stream>>,
+    streams: RefCell<Streams>,
     scratch: RefCell<Scratch>,
     /// The least level that the host logs, as the ABI numbers it.
     log_level: Cell<u32>,
-}
-
-#[derive(Debug)]
-struct Remembered {
-    stream: Stream,
-    /// A tick has passed since.
-    aged: bool,
 }
 
 impl<X: FilterSet> Default for Vm<X> {
@@ -46,7 +35,6 @@ impl<X: FilterSet> Default for Vm<X> {
         Self {
             roots: RefCell::default(),
             streams: RefCell::default(),
-            spare: RefCell::default(),
             scratch: RefCell::default(),
             log_level: Cell::new(LogLevel::Info as u32),
         }
@@ -60,36 +48,29 @@ impl<X: FilterSet> Vm<X> {
         self.log_level.set(abi::log_level() as u32);
         let loaded = match abi::buffer_bytes(&event, BufferType::PluginConfiguration, 0, size) {
             Ok(configuration) => Root::new(id, configuration, &event),
-            // Envoy has no such buffer where there is no configuration.
+            // A host may have no such buffer where there is no configuration.
             Err(Status::NotFound) => Root::new(id, &[], &event),
-            Err(status) => Err(format!("it cannot be read: {status}")),
+            Err(status) => Err(Refused::Unreadable(status)),
         };
-        match loaded.and_then(|root| self.adopt(root)) {
-            Ok(()) => {
-                // Without ticks counters stay here; everything else works.
-                let _ = abi::set_tick_period(TICK_MILLISECONDS);
-                true
-            }
-            Err(reason) => {
-                let message = format!("pintle: configuration refused: {reason}");
-                abi::log(LogLevel::Error, message.as_bytes());
-                false
-            }
+        if let Err(refused) = loaded.and_then(|root| self.adopt(root)) {
+            refused.log();
+            return false;
         }
+        if let Err(status) = abi::set_tick_period(TICK_MILLISECONDS) {
+            warn(&format!("pintle: the host gives no ticks, so counters stay at zero: {status}"));
+        }
+        true
     }
 
-    fn adopt(&self, root: Root<X>) -> Result<(), String> {
+    fn adopt(&self, root: Root<X>) -> Result<(), Refused> {
         let mut roots = self.roots.borrow_mut();
-        roots.retain(|other| other.id != root.id && is_alive(other.id));
-        let _ = abi::set_effective_context(root.id);
+        forget(&mut roots, |other| other.id != root.id && is_alive(other.id));
+        abi::set_effective_context(root.id).map_err(Refused::NoContexts)?;
         if roots.iter().any(|other| other.token.is_none() || other.token != root.token) {
-            return Err("this host cannot tell two configurations in one VM apart; \
-                        give each a vm_id of its own"
-                .to_string());
+            return Err(Refused::Indistinct);
         }
         if root.policy.is_inert() {
-            let message = "pintle: the configuration has no filters, so every request passes";
-            abi::log(LogLevel::Warn, message.as_bytes());
+            warn("pintle: the configuration has no filters, so every request passes");
         }
         roots.push(root);
         Ok(())
@@ -99,14 +80,8 @@ impl<X: FilterSet> Vm<X> {
     pub fn on_tick(&self, id: u32) {
         let _event = Event::begin();
         self.log_level.set(abi::log_level() as u32);
-        let mut roots = self.roots.borrow_mut();
-        roots.iter().for_each(|root| root.counters.flush());
-        roots.retain(|root| root.id == id || is_alive(root.id));
-        self.streams.borrow_mut().retain(|stream, remembered| {
-            let keep = !remembered.aged || is_alive(*stream);
-            remembered.aged = true;
-            keep
-        });
+        forget(&mut self.roots.borrow_mut(), |root| root.id == id || is_alive(root.id));
+        self.streams.borrow_mut().age();
         let _ = abi::set_effective_context(id);
     }
 
@@ -115,55 +90,57 @@ impl<X: FilterSet> Vm<X> {
         let event = Event::begin();
         let roots = self.roots.borrow();
         let Some(root) = root(&roots, &event) else { return refuse() };
-        let mut stream = self.spare.borrow_mut().pop().unwrap_or_default();
-        let mut host = WasmHost::new(&event, &root.counters, self.log_level.get(), Phase::Request);
+        let log_level = self.log_level.get();
+        let mut stream = self.streams.borrow_mut().fresh();
+        let mut host = WasmHost::new(&event, &root.counters, log_level, Section::Request);
         #[cfg(feature = "test-panic")]
         host.panic_if_asked(b"request");
         let answer =
             root.policy.on_request(&mut stream, &mut host, &mut self.scratch.borrow_mut());
-        let failed = host.failed();
-        let remember = match answer {
-            Answer::Continue => root.policy.remembers(),
-            Answer::Reply(_) => root.policy.answers(),
-        };
-        if remember {
-            self.streams.borrow_mut().insert(id, Remembered { stream, aged: false });
+        let answer = if host.failed() { None } else { Some(answer) };
+        let mut streams = self.streams.borrow_mut();
+        if matches!(answer, Some(Answer::Continue)) && root.policy.remembers() {
+            streams.remember(id, Memory::Forwarded(stream));
         } else {
-            self.spare(stream);
+            streams.retire(stream);
+            if !matches!(answer, Some(Answer::Continue)) && root.policy.answers() {
+                streams.remember(id, Memory::Replied);
+            }
         }
         match answer {
-            _ if failed => refuse(),
-            Answer::Continue => Action::Continue,
-            Answer::Reply(reply) => send(&reply),
+            Some(Answer::Continue) => Action::Continue,
+            Some(Answer::Reply(reply)) => send(&reply),
+            None => refuse(),
         }
     }
 
     /// The fields of a response have arrived, of one's own reply too.
     pub fn on_response_headers(&self, id: u32) -> Action {
         let event = Event::begin();
+        let remembered = match self.streams.borrow_mut().recall(id) {
+            Some(Memory::Replied) => return Action::Continue,
+            Some(Memory::Forwarded(stream)) => Some(stream),
+            None => None,
+        };
         let roots = self.roots.borrow();
-        let Some(root) = root(&roots, &event) else { return Action::Continue };
-        if !root.policy.answers() {
-            return Action::Continue;
-        }
-        let remembered = self.streams.borrow_mut().remove(&id).map(|remembered| remembered.stream);
-        let mut stream =
-            remembered.or_else(|| self.spare.borrow_mut().pop()).unwrap_or_default();
-        let mut host = WasmHost::new(&event, &root.counters, self.log_level.get(), Phase::Response);
+        let root = root(&roots, &event).filter(|root| root.policy.answers());
+        let Some(root) = root else { return Action::Continue };
+        let log_level = self.log_level.get();
+        let mut stream = remembered.unwrap_or_else(|| self.streams.borrow_mut().fresh());
+        let mut host = WasmHost::new(&event, &root.counters, log_level, Section::Response);
         #[cfg(feature = "test-panic")]
         host.panic_if_asked(b"response");
         root.policy.on_response(&mut stream, &mut host, &mut self.scratch.borrow_mut());
-        self.spare(stream);
-        Action::Continue
+        self.streams.borrow_mut().retire(stream);
+        // The reply takes the response's place, and this callback does not run for it.
+        if host.failed() { refuse() } else { Action::Continue }
     }
+}
 
-    fn spare(&self, mut stream: Stream) {
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE_STREAMS {
-            stream.clear();
-            spare.push(stream);
-        }
-    }
+/// Forgets configurations; what they have counted goes to the host first.
+fn forget<X: FilterSet>(roots: &mut Vec<Root<X>>, keep: impl Fn(&Root<X>) -> bool) {
+    roots.iter().for_each(|root| root.counters.flush());
+    roots.retain(keep);
 }
 
 /// The configuration that the current stream is for; `None` where the host does not tell.
@@ -178,14 +155,9 @@ fn root<'r, X: FilterSet>(roots: &'r [Root<X>], event: &Event) -> Option<&'r Roo
     }
 }
 
-/// Whether the host still has a context. Afterwards the effective context may be that one.
-fn is_alive(id: u32) -> bool {
-    abi::set_effective_context(id) != Err(Status::BadArgument)
-}
-
 fn send(reply: &LocalReply<'_>) -> Action {
-    let sent = abi::send_local_response(reply.status, reply.details.as_bytes(), reply.body, reply.fields());
-    match sent {
+    let details = reply.details.as_bytes();
+    match abi::send_local_response(reply.status, details, reply.body, reply.fields()) {
         Ok(()) => Action::Pause,
         Err(error) => {
             let message = format!("pintle: {error}");
@@ -199,7 +171,11 @@ fn send(reply: &LocalReply<'_>) -> Action {
 #[cold]
 fn refuse() -> Action {
     let none = std::iter::empty();
-    // Where even this fails, the request is held and goes nowhere.
+    // Where even this fails, the message is held and goes nowhere.
     let _ = abi::send_local_response(500, b"pintle_internal_error", b"", none);
     Action::Pause
+}
+
+fn warn(message: &str) {
+    abi::log(LogLevel::Warn, message.as_bytes());
 }

@@ -228,18 +228,22 @@ impl BasicAuth {
         Ok(())
     }
 
-    /// Reads `authorization`; `buffer` then holds `user:password`.
+    /// Reads `authorization`; `buffer` is for the decoded credential, should that be needed.
     fn look_up<H: Host>(&self, host: &H, buffer: &mut Vec<u8>) -> Result<Listed<'_>, Denial> {
         let value = match host.sole(Section::Request, FieldName::AUTHORIZATION) {
             Ok(value) => value.ok_or(Denial::NoCredentials)?,
             Err(Repeated) => return Err(Self::repeated(host, buffer)),
         };
-        let credential = authorization::basic(value, buffer).map_err(|error| match error {
-            BasicError::OtherScheme => Denial::NoCredentials,
-            BasicError::Malformed => Denial::MalformedCredentials,
-            BasicError::Repeated => Denial::RepeatedCredentials,
-        })?;
-        Ok(self.credentials.look_up(&credential))
+        let known = authorization::basic_token(value).map(|token| self.credentials.look_up_token(token));
+        if let Ok(Some(listed)) = known {
+            return Ok(listed);
+        }
+        match authorization::basic(value, buffer) {
+            Ok(credential) => Ok(self.credentials.look_up(&credential)),
+            Err(BasicError::OtherScheme) => Err(Denial::NoCredentials),
+            Err(BasicError::Malformed) => Err(Denial::MalformedCredentials),
+            Err(BasicError::Repeated) => Err(Denial::RepeatedCredentials),
+        }
     }
 
     /// The reason for several values: the one that they would have, joined with a comma as some
@@ -261,11 +265,13 @@ impl BasicAuth {
         Reply { denial, status: denial.status(), fields, body }
     }
 
-    /// Tells the upstream who it is; `buffer` holds `user:password`.
-    fn pass_on<H: Host>(&self, host: &mut H, buffer: &[u8]) {
+    /// Tells the upstream who it is.
+    fn pass_on<H: Host>(&self, host: &mut H, buffer: &mut Vec<u8>) {
         if let Some(name) = &self.forward_user {
-            let user = buffer.split(|byte| *byte == b':').next().and_then(FieldValue::new);
-            if let Some(user) = user {
+            let value = host.values(Section::Request, FieldName::AUTHORIZATION).next().unwrap_or_default();
+            let credential = authorization::basic(value, buffer).ok();
+            // Users that do not fit were refused when the configuration was loaded.
+            if let Some(user) = credential.and_then(|credential| FieldValue::new(credential.user)) {
                 host.edit(Section::Request, Edit::Set(name, user));
                 host.note(USER_NOTE, user.as_bytes());
             }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use crate::config::{Load, Pointer, Refusal};
-use crate::fields::{FieldName, FieldValue};
+use crate::fields::{FieldName, FieldText, FieldValue};
 use crate::filter::{Filter, Phases, Request, Response};
 use crate::flow::Flow;
 use crate::host::{Edit, Host, Section};
@@ -106,7 +106,8 @@ enum Action {
 /// A value: a literal that was checked at load, or parts to put together.
 #[derive(Debug)]
 enum Value {
-    Literal(Box<[u8]>),
+    /// `None`: the empty value.
+    Literal(Option<FieldText>),
     Parts(Box<[Piece]>),
 }
 
@@ -290,8 +291,11 @@ impl Value {
                 literal.extend_from_slice(text);
             }
         }
-        let fits = literal.is_empty() || FieldValue::new(&literal).is_some();
-        load.expect(at, fits.then(|| Self::Literal(literal.into())), "a field value (RFC 9110 section 5.5)")
+        if literal.is_empty() {
+            return Some(Self::Literal(None));
+        }
+        let text = FieldText::new(literal);
+        load.expect(at, text, "a field value (RFC 9110 section 5.5)").map(|text| Self::Literal(Some(text)))
     }
 
     /// The value to write; `None` where it comes out empty, or as no value that may be written.
@@ -302,7 +306,7 @@ impl Value {
         buffer: &'a mut Vec<u8>,
     ) -> Option<FieldValue<'a>> {
         let pieces = match self {
-            Self::Literal(text) => return FieldValue::new(text),
+            Self::Literal(text) => return text.as_ref().map(FieldText::value),
             Self::Parts(pieces) => pieces,
         };
         buffer.clear();

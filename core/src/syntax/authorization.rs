@@ -8,6 +8,8 @@ use super::{base64, field};
 /// A user-id and a password (RFC 7617 section 2), in the buffer they were decoded into.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Credential<'a> {
+    /// All of it, `user:password`.
+    pub whole: &'a [u8],
     /// What is before the first colon; may be empty.
     pub user: &'a [u8],
     /// What is after it; may be empty and may hold further colons.
@@ -62,14 +64,19 @@ impl core::error::Error for BasicError {}
 /// ```
 pub fn basic<'b>(value: &[u8], decoded: &'b mut Vec<u8>) -> Result<Credential<'b>, BasicError> {
     decoded.clear();
-    let token = token68(trim(value))?;
+    let value = trim(value);
+    let token = match basic_token(value) {
+        Err(BasicError::OtherScheme) => return Err(BasicError::OtherScheme),
+        _ if value.contains(&b',') => return Err(BasicError::Repeated),
+        token => token?,
+    };
     base64::decode_into(token, decoded).map_err(|_| BasicError::Malformed)?;
     if decoded.iter().any(u8::is_ascii_control) {
         return Err(BasicError::Malformed);
     }
     let mut parts = decoded.splitn(2, |&byte| byte == b':');
     match (parts.next(), parts.next()) {
-        (Some(user), Some(password)) => Ok(Credential { user, password }),
+        (Some(user), Some(password)) => Ok(Credential { whole: decoded, user, password }),
         _ => Err(BasicError::Malformed),
     }
 }
@@ -111,8 +118,9 @@ impl fmt::Display for RealmError {
 
 impl core::error::Error for RealmError {}
 
-/// What follows the scheme and its spaces.
-fn token68(value: &[u8]) -> Result<&[u8], BasicError> {
+/// What follows the scheme `Basic` and its spaces, not looked into any further.
+#[inline]
+pub fn basic_token(value: &[u8]) -> Result<&[u8], BasicError> {
     let Some((scheme, rest)) = value.split_first_chunk::<5>() else {
         return Err(BasicError::OtherScheme);
     };
@@ -120,9 +128,6 @@ fn token68(value: &[u8]) -> Result<&[u8], BasicError> {
         || rest.first().is_some_and(|&byte| field::is_tchar(byte))
     {
         return Err(BasicError::OtherScheme);
-    }
-    if rest.contains(&b',') {
-        return Err(BasicError::Repeated);
     }
     let Some((b' ', mut token)) = rest.split_first() else {
         return Err(BasicError::Malformed);

@@ -67,12 +67,13 @@ pub struct FakeHost {
     pub refused: BTreeMap<&'static str, u32>,
     /// The calls made, in order, by their name in the ABI.
     pub calls: Vec<&'static str>,
-    /// The context that calls are about.
+    /// The context whose callback runs.
+    current: Option<u32>,
+    /// The context that calls are about instead, where the module has chosen one.
     effective: Option<u32>,
     /// The buffers of the callback that runs.
     plugin_configuration: Option<Vec<u8>>,
     vm_configuration: Option<Vec<u8>>,
-    next_expression: u32,
 }
 
 impl Default for FakeHost {
@@ -88,10 +89,10 @@ impl Default for FakeHost {
             now_nanoseconds: 0,
             refused: BTreeMap::new(),
             calls: Vec::new(),
+            current: None,
             effective: None,
             plugin_configuration: None,
             vm_configuration: None,
-            next_expression: 0,
         }
     }
 }
@@ -105,6 +106,7 @@ pub struct Root {
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
     /// CEL expressions that are created and not deleted, by token.
     pub expressions: BTreeMap<u32, Vec<u8>>,
+    next_expression: u32,
 }
 
 /// An HTTP stream.
@@ -185,9 +187,9 @@ pub fn reset() {
 
 /// Runs a callback of `context`: its calls are about that context, unless it chooses another.
 pub fn within<R>(context: u32, callback: impl FnOnce() -> R) -> R {
-    let before = with(|host| host.effective.replace(context));
+    let before = with(|host| (host.current.replace(context), host.effective.take()));
     let answer = callback();
-    with(|host| host.effective = before);
+    with(|host| (host.current, host.effective) = before);
     answer
 }
 

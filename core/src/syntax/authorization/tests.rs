@@ -154,7 +154,7 @@ fn what_it_accepts_says_the_same_in_other_words() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let credential = Credential { user: b"root", password: b"hunter2" };
+    let credential = Credential { whole: b"root:hunter2", user: b"root", password: b"hunter2" };
     assert_eq!(format!("{credential:?}"), "Credential(4 + 7 bytes)");
 }
 

@@ -53,8 +53,9 @@ impl FakeHost {
     }
 
     pub(super) fn property(&self, path: &[u8]) -> Result<Vec<u8>, u32> {
-        let stream = self.effective.and_then(|id| self.streams.get(&id));
-        let root = stream.map(|stream| stream.root).or(self.effective);
+        let context = self.context();
+        let stream = context.and_then(|id| self.streams.get(&id));
+        let root = stream.map(|stream| stream.root).or(context);
         let root = root.and_then(|id| self.roots.get(&id));
         stream
             .and_then(|stream| stream.property(path))
@@ -87,22 +88,40 @@ impl FakeHost {
     }
 
     pub(super) fn set_effective(&mut self, id: u32) -> Result<(), u32> {
-        if !self.roots.contains_key(&id) && !self.streams.contains_key(&id) {
+        if !self.has_context(id) {
             return Err(BAD_ARGUMENT);
         }
         self.effective = Some(id);
         Ok(())
     }
 
-    /// The root context of the effective context, which may be a stream of it.
-    pub(super) fn effective_root(&mut self) -> Result<&mut Root, u32> {
-        let id = self.effective.ok_or(BAD_ARGUMENT)?;
+    /// The root context of the callback that runs.
+    pub(super) fn current_root(&mut self) -> Result<&mut Root, u32> {
+        self.root_of(self.current)
+    }
+
+    fn effective_root(&mut self) -> Result<&mut Root, u32> {
+        self.root_of(self.context())
+    }
+
+    /// A context may be a stream of its root.
+    fn root_of(&mut self, context: Option<u32>) -> Result<&mut Root, u32> {
+        let id = context.ok_or(BAD_ARGUMENT)?;
         let root = self.streams.get(&id).map_or(id, |stream| stream.root);
         self.roots.get_mut(&root).ok_or(BAD_ARGUMENT)
     }
 
     fn effective_stream(&mut self) -> Option<&mut Stream> {
-        self.streams.get_mut(&self.effective?)
+        self.streams.get_mut(&self.context()?)
+    }
+
+    /// The context that calls are about: the effective one, while it is there.
+    fn context(&self) -> Option<u32> {
+        self.effective.filter(|id| self.has_context(*id)).or(self.current)
+    }
+
+    fn has_context(&self, id: u32) -> bool {
+        self.roots.contains_key(&id) || self.streams.contains_key(&id)
     }
 
     fn fields(&mut self, map: u32) -> Option<&mut Fields> {

@@ -1,4 +1,5 @@
-//! The foreign functions of Envoy that the module uses: CEL expressions, kept per root context.
+//! The foreign functions of Envoy that the module uses: CEL expressions, kept and counted per root
+//! context, that of the callback that runs: the effective context plays no part.
 
 use super::FakeHost;
 use super::calls::{BAD_ARGUMENT, NOT_FOUND};
@@ -18,22 +19,22 @@ impl FakeHost {
         if text.is_empty() || (starts_literal && literal(text).is_none()) {
             return Err(BAD_ARGUMENT);
         }
-        let token = self.next_expression;
-        let root = self.effective_root()?;
+        let root = self.current_root()?;
+        let token = root.next_expression;
         root.expressions.insert(token, text.to_vec());
-        self.next_expression = token.saturating_add(1);
+        root.next_expression = token.saturating_add(1);
         Ok(token.to_le_bytes().to_vec())
     }
 
     fn evaluate_expression(&mut self, token: &[u8]) -> Result<Vec<u8>, u32> {
         let token = read_token(token)?;
-        let text = self.effective_root()?.expressions.get(&token).ok_or(NOT_FOUND)?.clone();
+        let text = self.current_root()?.expressions.get(&token).ok_or(NOT_FOUND)?.clone();
         literal(&text).or_else(|| self.expressions.get(&text).cloned()).ok_or(NOT_FOUND)
     }
 
     fn delete_expression(&mut self, token: &[u8]) -> Result<Vec<u8>, u32> {
         let token = read_token(token)?;
-        self.effective_root()?.expressions.remove(&token).ok_or(NOT_FOUND)?;
+        self.current_root()?.expressions.remove(&token).ok_or(NOT_FOUND)?;
         Ok(Vec::new())
     }
 }

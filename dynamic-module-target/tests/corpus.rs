@@ -1,0 +1,138 @@
+//! The corpus on the fakes behind the dynamic-module ABI.
+
+use envoy_proxy_dynamic_modules_rust_sdk::fakes::{
+    self, FakeEnvoy, FakeRequest, set_log_level, take_logs,
+};
+use envoy_proxy_dynamic_modules_rust_sdk::{HeadersStatus, LogLevel};
+use pintle_core::testing::corpus::{
+    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Request, Seen, SeenUpstream,
+};
+use pintle_dynamic_module::Config;
+
+#[test]
+fn every_case() {
+    set_log_level(LogLevel::Trace);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/testdata");
+    let cases = corpus::load_dir(folder).unwrap();
+    let mut wrong = Vec::new();
+    let mut ran = 0;
+    for case in cases.iter().filter(|case| case.engines.contains(&Engine::Native)) {
+        wrong.extend(run(case).iter().map(|mismatch| format!("{}: {mismatch}", case.title())));
+        ran += 1;
+    }
+    assert!(wrong.is_empty(), "{} in {ran} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(ran > 0);
+}
+
+fn run(case: &Case) -> Vec<Mismatch> {
+    let _ = take_logs();
+    let envoy = FakeEnvoy::<Config>::load("pintle", case.config.as_bytes());
+    let log = take_logs();
+    match (&case.plan, envoy) {
+        (Plan::Exchange(exchange), Some(envoy)) => {
+            let mut wrong = Vec::new();
+            let seen = exchanged(&envoy, case, exchange, &mut wrong);
+            wrong.extend(corpus::verdicts(case, &seen));
+            wrong
+        }
+        (_, envoy) => {
+            let text: Vec<_> = log.into_iter().map(|line| line.message).collect();
+            corpus::refusals(case, envoy.is_none().then_some(text.join("\n").as_str()))
+        }
+    }
+}
+
+fn exchanged(
+    envoy: &FakeEnvoy<Config>,
+    case: &Case,
+    exchange: &Exchange,
+    wrong: &mut Vec<Mismatch>,
+) -> Seen {
+    let mut seen = Seen::default();
+    let (request, response) = (&exchange.request, &exchange.response);
+    let arrived = arriving(request);
+    let stream = envoy.stream(FakeRequest::new(arrived.iter().map(|(n, v)| (n, v))));
+    let whole = request.message.body.is_empty() && request.message.trailers.is_empty();
+    let status = stream.request_headers(whole);
+    let reroutes = stream.route_cache_clears();
+    if let Some(reply) = stream.reply() {
+        // The reply is sent as it is: no hook runs for it.
+        assert_eq!((status, stream.replies()), (HeadersStatus::StopIteration, 1));
+        seen.status = u16::try_from(reply.status).unwrap();
+        seen.fields = reply.headers;
+        seen.body = reply.body;
+        seen.details = reply.details;
+        if reroutes != 0 {
+            wrong.push(mismatch("routes chosen anew for a request that was answered", 0, reroutes));
+        }
+    } else {
+        assert_eq!(status, HeadersStatus::Continue, "{}", case.title());
+        let edited = usize::from(stream.request() != arrived);
+        // A rule may set the value that is there already.
+        if reroutes != edited && (edited, reroutes) != (0, 1) {
+            wrong.push(mismatch("routes chosen anew", edited, reroutes));
+        }
+        let value = |name: &[u8]| {
+            stream.request().into_iter().find(|(n, _)| n == name).unwrap_or_default().1
+        };
+        seen.upstream = Some(SeenUpstream {
+            method: String::from_utf8_lossy(&value(b":method")).into_owned(),
+            path: value(b":path"),
+            fields: ordinary(stream.request()),
+            body_bytes: request.message.body.len() as u64,
+            ..SeenUpstream::default()
+        });
+        let mut fields = vec![(b":status".to_vec(), response.status.to_string().into_bytes())];
+        fields.extend(response.message.fields.iter().cloned());
+        let whole = response.message.body.is_empty() && response.message.trailers.is_empty();
+        assert_eq!(stream.response_headers(fields, whole), HeadersStatus::Continue);
+        seen.status = response.status;
+        seen.fields = ordinary(stream.response());
+        seen.body = response.message.body.clone();
+        seen.details = "via_upstream".to_string();
+    }
+    seen.counters = envoy.counters();
+    for key in exchange.expect.notes.keys() {
+        seen.notes.extend(stream.metadata("pintle", key).map(|value| (key.clone(), value)));
+    }
+    seen.logs = take_logs().into_iter().map(log_line).collect();
+    seen
+}
+
+/// The request's fields as Envoy 1.40 shows them to a filter.
+fn arriving(request: &Request) -> FieldLines {
+    /// Of these Envoy keeps one line, and joins a repeat with a comma.
+    const JOINED: [&[u8]; 2] = [b"accept", b"authorization"];
+
+    let mut lines: FieldLines = [
+        (":authority", request.authority.as_str()),
+        (":path", &request.path),
+        (":method", &request.method),
+        (":scheme", "http"),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .into();
+    for (name, value) in &request.message.fields {
+        let joined = JOINED.contains(&name.as_slice());
+        match lines.iter_mut().find(|(n, _)| joined && n == name) {
+            Some((_, first)) => {
+                first.push(b',');
+                first.extend_from_slice(value);
+            }
+            None => lines.push((name.clone(), value.clone())),
+        }
+    }
+    lines
+}
+
+fn ordinary(fields: FieldLines) -> FieldLines {
+    fields.into_iter().filter(|(name, _)| !name.starts_with(b":")).collect()
+}
+
+fn log_line(line: fakes::LogLine) -> LogLine {
+    LogLine { level: format!("{:?}", line.level).to_lowercase(), message: line.message }
+}
+
+fn mismatch(what: &str, expected: usize, seen: usize) -> Mismatch {
+    Mismatch { what: what.into(), expected: expected.to_string(), seen: seen.to_string() }
+}
