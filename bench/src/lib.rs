@@ -1,1 +1,1 @@
-//! Not written yet.
+//! What the filters cost: to come.

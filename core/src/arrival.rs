@@ -37,6 +37,7 @@ impl Looks {
 }
 
 impl Arrival {
+    #[inline]
     pub(crate) fn read<H: Host>(&mut self, host: &H, looks: Looks, encoded_slash: EncodedSlash) {
         let first = |name| host.values(Section::Request, name).next().unwrap_or_default();
         if looks.method {

@@ -4,8 +4,8 @@
 mod deserialize;
 mod error;
 mod json;
-mod pointer;
 pub(crate) mod plugins;
+mod pointer;
 #[cfg(feature = "schema")]
 pub mod schema;
 
@@ -96,8 +96,11 @@ impl Load {
             self.refuse(at, Refusal::EmptyList);
             return None;
         }
-        let compiled: Vec<Option<U>> =
-            list.into_iter().enumerate().map(|(i, element)| compile(element, &at.index(i), self)).collect();
+        let compiled: Vec<Option<U>> = list
+            .into_iter()
+            .enumerate()
+            .map(|(i, element)| compile(element, &at.index(i), self))
+            .collect();
         compiled.into_iter().collect()
     }
 
@@ -143,7 +146,25 @@ impl Load {
 
 /// One value, or a list of them that is not empty.
 #[derive(Clone, Debug)]
-pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
+pub(crate) enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    /// Like [`Load::each`]; one alone stands at `at` itself.
+    pub(crate) fn compile_each<U, C: FromIterator<U>>(
+        self,
+        at: &Pointer<'_>,
+        load: &mut Load,
+        mut compile: impl FnMut(T, &Pointer<'_>, &mut Load) -> Option<U>,
+    ) -> Option<C> {
+        match self {
+            Self::One(one) => compile(one, at, load).map(|one| core::iter::once(one).collect()),
+            Self::Many(list) => load.each(list, at, compile),
+        }
+    }
+}
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -155,13 +176,26 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
                 f.write_str("an object or a list of objects")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
-                    .map(|one| OneOrMany(alloc::vec![one]))
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Self::Value, A::Error> {
+                let one = T::deserialize(serde::de::value::MapAccessDeserializer::new(&mut map))?;
+                // As an enum it takes one member, and leaves further ones where they are.
+                match map.next_key::<serde::de::IgnoredAny>()? {
+                    None => Ok(OneOrMany::One(one)),
+                    Some(_) => {
+                        Err(serde::de::Error::invalid_length(2, &"an object with one member"))
+                    }
+                }
             }
 
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(seq)).map(OneOrMany)
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                seq: A,
+            ) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(seq))
+                    .map(OneOrMany::Many)
             }
         }
         deserializer.deserialize_any(Visitor(core::marker::PhantomData))

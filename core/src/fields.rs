@@ -45,7 +45,8 @@ impl FieldName {
     /// assert!(FieldName::parse(":path").is_none());
     /// ```
     pub fn parse(name: &str) -> Option<Self> {
-        field::is_token(name.as_bytes()).then(|| Self(Cow::Owned(name.to_ascii_lowercase().into_bytes())))
+        field::is_token(name.as_bytes())
+            .then(|| Self(Cow::Owned(name.to_ascii_lowercase().into_bytes())))
     }
 
     /// Like [`FieldName::parse`], and takes the pseudo-headers that a request or a response has.
@@ -56,7 +57,11 @@ impl FieldName {
         }
         let pseudo = [Self::METHOD, Self::PATH, Self::AUTHORITY, Self::SCHEME, Self::STATUS];
         let lower = name.to_ascii_lowercase();
-        pseudo.into_iter().find(|p| p.as_bytes() == lower.as_bytes()).cloned().or_else(|| Self::parse(name))
+        pseudo
+            .into_iter()
+            .find(|p| p.as_bytes() == lower.as_bytes())
+            .cloned()
+            .or_else(|| Self::parse(name))
     }
 
     /// The name, in lower case.

@@ -129,7 +129,12 @@ pub trait FilterSet: Sized + Send + Sync + 'static {
     const KINDS: &'static [&'static str];
 
     /// `None` where the kind is not of this set; else what became of the fields.
-    fn read(kind: &str, fields: Fields<'_>, at: &Pointer<'_>, load: &mut Load) -> Option<Option<Self>>;
+    fn read(
+        kind: &str,
+        fields: Fields<'_>,
+        at: &Pointer<'_>,
+        load: &mut Load,
+    ) -> Option<Option<Self>>;
     fn denials(&self) -> &'static [Denial];
     fn phases(&self) -> Phases;
     fn identity_fields(&self) -> &[FieldName];

@@ -25,3 +25,10 @@ pub struct Reply<'s> {
     /// The content.
     pub body: &'s [u8],
 }
+
+impl<'s> Reply<'s> {
+    /// A reply with the status of its reason, and no fields of its own.
+    pub const fn new(denial: Denial, body: &'s [u8]) -> Self {
+        Self { denial, status: denial.status(), fields: &[], body }
+    }
+}

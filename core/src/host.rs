@@ -27,13 +27,21 @@ pub trait Host {
 
     /// Values of `name` in order of arrival; a host overrides this where a look-up is cheaper than
     /// a walk.
-    fn values<'a>(&'a self, section: Section, name: &'a FieldName) -> impl Iterator<Item = &'a [u8]> {
+    fn values<'a>(
+        &'a self,
+        section: Section,
+        name: &'a FieldName,
+    ) -> impl Iterator<Item = &'a [u8]> {
         self.fields(section).filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 
     /// The value of a field that must not repeat: a filter that checks one of several values while
     /// the upstream uses another is a way around the filter.
-    fn sole<'a>(&'a self, section: Section, name: &'a FieldName) -> Result<Option<&'a [u8]>, Repeated> {
+    fn sole<'a>(
+        &'a self,
+        section: Section,
+        name: &'a FieldName,
+    ) -> Result<Option<&'a [u8]>, Repeated> {
         let mut values = self.values(section, name);
         let first = values.next();
         if values.next().is_some() { Err(Repeated) } else { Ok(first) }

@@ -62,6 +62,15 @@ pub use policy::{Answer, LocalReply, Mode, Policy};
 pub use scratch::Scratch;
 pub use stream::{Kept, Stream};
 
+/// What a filter of one's own is written with.
+pub mod prelude {
+    pub use crate::config::{Load, Pointer};
+    pub use crate::{
+        Attribute, Denial, Edit, Field, FieldName, FieldValue, Filter, Flow, Host, Level, Phases,
+        Reply, Request, Response, Section,
+    };
+}
+
 /// What [`filters!`] expands to needs these names.
 #[doc(hidden)]
 pub mod __private {

@@ -70,7 +70,8 @@ impl PathIndex {
         let below = self.prefixes.partition_point(|prefix| *prefix.text <= *path).checked_sub(1);
         let longest = ancestor(&self.prefixes, below, path);
         let chain = core::iter::successors(longest, |at| self.prefixes.get(*at)?.parent);
-        let prefixes = chain.filter_map(|at| self.prefixes.get(at)).flat_map(|prefix| &*prefix.rules);
+        let prefixes =
+            chain.filter_map(|at| self.prefixes.get(at)).flat_map(|prefix| &*prefix.rules);
         exact.iter().chain(prefixes).chain(&*self.rest).copied()
     }
 }
@@ -93,8 +94,8 @@ mod tests {
     use super::PathIndex;
     use crate::when::PathMatch;
     use alloc::boxed::Box;
-    use alloc::vec::Vec;
     use alloc::vec;
+    use alloc::vec::Vec;
 
     #[test]
     fn finds_what_a_walk_finds() {
@@ -107,8 +108,21 @@ mod tests {
             rules.push(None);
         }
         let index = PathIndex::new(rules.into_iter());
-        let paths: &[&[u8]] =
-            &[b"", b"/", b"/a", b"/a/", b"/a/b", b"/a/b/c", b"/a/b/c/d/e", b"/aa", b"/abc", b"/zy", b"/zzz", b"x", b"\xff"];
+        let paths: &[&[u8]] = &[
+            b"",
+            b"/",
+            b"/a",
+            b"/a/",
+            b"/a/b",
+            b"/a/b/c",
+            b"/a/b/c/d/e",
+            b"/aa",
+            b"/abc",
+            b"/zy",
+            b"/zzz",
+            b"x",
+            b"\xff",
+        ];
         for path in paths {
             let mut found: Vec<usize> = index.rules(path).collect();
             found.sort_unstable();

@@ -8,9 +8,9 @@ pub(crate) mod steps;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub(crate) use load::COMMON;
 #[cfg(feature = "schema")]
 pub(crate) use load::{CommonFields, MAX_FILTERS, PathsFields};
-pub(crate) use load::COMMON;
 pub use own_reply::LocalReply;
 pub use step::Mode;
 
@@ -78,10 +78,7 @@ impl<X: FilterSet> Policy<X> {
         tell_secrets(&mut steps);
         let looks = steps.iter().fold(Looks::default(), |looks, step| looks.or(step.looks()));
         let answers = steps.iter().any(|step| step.phases.response());
-        let remembers = steps.iter().any(|step| {
-            step.phases.response()
-                && (step.when.is_some() || !step.kept_fields().is_empty() || step.counts_once())
-        });
+        let remembers = steps.iter().any(|step| step.remembers);
         Self {
             steps: steps.into(),
             counters,
@@ -153,7 +150,9 @@ impl<X: FilterSet> Policy<X> {
                     break;
                 }
             }
-            remember(index, step, applies, stream, host, scratch);
+            if step.remembers {
+                remember(index, step, applies, stream, host, scratch);
+            }
         }
         let answer = match refused {
             None => {
@@ -182,8 +181,10 @@ impl<X: FilterSet> Policy<X> {
             // A reply of the proxy or of an earlier filter: the request never came by.
             scratch.arrival.read(host, self.looks, self.encoded_slash);
             for (index, step) in self.steps.iter().enumerate() {
-                let applies = step.applies(host, &scratch.arrival);
-                remember(index, step, applies, stream, host, scratch);
+                if step.remembers {
+                    let applies = step.applies(host, &scratch.arrival);
+                    remember(index, step, applies, stream, host, scratch);
+                }
             }
         }
         self.respond(stream, host, scratch);
@@ -197,7 +198,11 @@ impl<X: FilterSet> Policy<X> {
             if applies && step.phases.response() {
                 let kept = stream.kept(index, step.kept_fields());
                 let observed = stream.observed & bit(index) != 0;
-                step.on_response(host, &mut Response { kept, buffer: &mut scratch.buffer }, observed);
+                step.on_response(
+                    host,
+                    &mut Response { kept, buffer: &mut scratch.buffer },
+                    observed,
+                );
             }
         }
     }
@@ -232,7 +237,11 @@ fn tell_secrets<X: FilterSet>(steps: &mut [Step<X>]) {
 }
 
 /// What becomes of a request whose path a step would have to judge, and cannot.
-fn invalid_path<'s, X: FilterSet, H: Host>(step: &Step<X>, host: &mut H, error: PathError) -> Flow<'s> {
+fn invalid_path<'s, X: FilterSet, H: Host>(
+    step: &Step<X>,
+    host: &mut H,
+    error: PathError,
+) -> Flow<'s> {
     let denial = path_denial(error);
     match step.mode {
         Mode::Observe => {
@@ -257,7 +266,7 @@ fn remember<X: FilterSet, H: Host>(
     scratch: &Scratch,
 ) {
     let applies = || applies.unwrap_or_else(|_| step.applies_as_it_came(host, &scratch.arrival));
-    if !step.phases.response() || !applies() {
+    if !applies() {
         return;
     }
     stream.applies |= bit(index);
@@ -291,11 +300,5 @@ const fn path_denial(error: PathError) -> Denial {
 
 /// The 400 for a path that a filter has to judge and that has no single meaning.
 pub(crate) const fn invalid_path_reply<'s>(error: PathError) -> Reply<'s> {
-    let denial = path_denial(error);
-    Reply {
-        denial,
-        status: denial.status(),
-        fields: &[],
-        body: b"The path of the request is not valid.",
-    }
+    Reply::new(path_denial(error), b"The path of the request is not valid.")
 }

@@ -76,7 +76,8 @@ impl NamePattern {
         if name.is_empty() {
             return open_start.then(|| Self { text: Box::default(), open_start, open_end });
         }
-        let name = FieldName::parse_readable(name).filter(|name| !name.as_bytes().contains(&b'*'))?;
+        let name =
+            FieldName::parse_readable(name).filter(|name| !name.as_bytes().contains(&b'*'))?;
         Some(Self { text: name.as_bytes().into(), open_start, open_end })
     }
 
@@ -86,7 +87,8 @@ impl NamePattern {
             (true, false) => name.ends_with(&self.text),
             (false, true) => name.starts_with(&self.text),
             (true, true) => {
-                self.text.is_empty() || name.windows(self.text.len()).any(|window| *window == *self.text)
+                self.text.is_empty()
+                    || name.windows(self.text.len()).any(|window| *window == *self.text)
             }
         }
     }

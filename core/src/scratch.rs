@@ -18,9 +18,12 @@ const KEPT_BYTES: usize = 64 * 1024;
 
 impl Scratch {
     /// Empties the buffer, which may have held a secret, and lets an outsized one go.
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        self.buffer.fill(0);
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BYTES);
+        if !self.buffer.is_empty() {
+            self.buffer.fill(0);
+            self.buffer.clear();
+            self.buffer.shrink_to(KEPT_BYTES);
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The in-memory host, and the corpus that every host runs.
+//! The in-memory host, and what every host runs: the corpus, and the contract of the trait.
 
+pub mod contract;
 pub mod corpus;
 mod memory;
 

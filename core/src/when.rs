@@ -21,14 +21,20 @@ use crate::syntax::path::{self, PathError};
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(rename = "when", description = "Which requests it is for: every condition given must hold.")
+    schemars(
+        rename = "when",
+        description = "Which requests it is for: every condition given must hold."
+    )
 )]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WhenFields {
     /// Any of these hosts: `example.com`, `*.example.com`, `api.*`; ports are not compared.
     pub hosts: Option<Vec<String>>,
     /// The path without its query, one condition or a list of which any must hold.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::config::schema::OneOrMany<PathFields>>"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::config::schema::OneOrMany<PathFields>>")
+    )]
     pub(crate) path: Option<OneOrMany<PathFields>>,
     /// Any of these methods, in upper case as they are sent (RFC 9110 section 9.1).
     pub methods: Option<Vec<String>>,
@@ -122,8 +128,8 @@ impl When {
         let headers = list(fields.headers, &at.key("headers"), load, HeaderMatch::compile);
         let paths = match fields.path {
             None => Some(None),
-            Some(OneOrMany(paths)) => {
-                list(Some(paths), &at.key("path"), load, PathMatch::compile_rooted).map(Some)
+            Some(paths) => {
+                paths.compile_each(&at.key("path"), load, PathMatch::compile_rooted).map(Some)
             }
         };
         let not = match fields.not {
@@ -142,7 +148,8 @@ impl When {
         methods: Box<[Box<[u8]>]>,
         paths: Option<Box<[PathMatch]>>,
     ) -> Self {
-        let looks = Looks { method: !methods.is_empty(), host: !hosts.is_empty(), path: paths.is_some() };
+        let looks =
+            Looks { method: !methods.is_empty(), host: !hosts.is_empty(), path: paths.is_some() };
         Self { hosts, methods, headers: Box::default(), paths, not: None, looks }
     }
 
@@ -164,7 +171,8 @@ impl When {
     /// Takes the conditions on the path out, where an index answers for them: all of them are
     /// exact or prefixes.
     pub(crate) fn take_indexable_paths(&mut self) -> Option<Box<[PathMatch]>> {
-        let indexable = |path: &PathMatch| matches!(path, PathMatch::Exact(_) | PathMatch::Prefix(_));
+        let indexable =
+            |path: &PathMatch| matches!(path, PathMatch::Exact(_) | PathMatch::Prefix(_));
         self.paths.take_if(|paths| paths.iter().all(indexable))
     }
 
@@ -178,7 +186,9 @@ impl When {
         loop {
             match paths.next() {
                 None => return Ok(false),
-                Some(path) if self.holds(host, arrival, path, arrival.path_error())? => return Ok(true),
+                Some(path) if self.holds(host, arrival, path, arrival.path_error())? => {
+                    return Ok(true);
+                }
                 Some(_) => {}
             }
         }
@@ -199,7 +209,8 @@ impl When {
         path: &[u8],
         path_error: Option<PathError>,
     ) -> Result<bool, PathError> {
-        let others = (self.hosts.is_empty() || self.hosts.iter().any(|h| h.matches(arrival.host())))
+        let others = (self.hosts.is_empty()
+            || self.hosts.iter().any(|h| h.matches(arrival.host())))
             && (self.methods.is_empty() || self.methods.iter().any(|m| **m == *arrival.method()))
             && self.headers.iter().all(|header| header.holds(host));
         if !others {
@@ -243,7 +254,8 @@ pub(crate) fn methods(
     load: &mut Load,
 ) -> Option<Box<[Box<[u8]>]>> {
     list(methods, at, load, |text, at, load| {
-        let method = field::is_method(text.as_bytes()).then(|| text.into_bytes().into_boxed_slice());
+        let method =
+            field::is_method(text.as_bytes()).then(|| text.into_bytes().into_boxed_slice());
         load.expect(at, method, "a method (RFC 9110 section 9.1)")
     })
 }
@@ -255,7 +267,8 @@ fn upper_case_methods(
     load: &mut Load,
 ) -> Option<Box<[Box<[u8]>]>> {
     list(methods, at, load, |text, at, load| {
-        let fits = field::is_method(text.as_bytes()) && !text.bytes().any(|b| b.is_ascii_lowercase());
+        let fits =
+            field::is_method(text.as_bytes()) && !text.bytes().any(|b| b.is_ascii_lowercase());
         let method = fits.then(|| text.into_bytes().into_boxed_slice());
         load.expect(at, method, "a method in upper case (RFC 9110 section 9.1)")
     })
@@ -296,9 +309,15 @@ impl PathMatch {
         load.expect(at, (!text.is_empty()).then_some(()), "text that is not empty")?;
         let text = text.as_bytes();
         let compiled = match &fields {
-            PathFields::Exact(_) => path::normalise_exact(text, slash).map(|p| Self::Exact(p.into())),
-            PathFields::Prefix(_) => path::normalise_prefix(text, slash).map(|p| Self::Prefix(p.into())),
-            PathFields::Suffix(_) => path::normalise_suffix(text, slash).map(|p| Self::Suffix(p.into())),
+            PathFields::Exact(_) => {
+                path::normalise_exact(text, slash).map(|p| Self::Exact(p.into()))
+            }
+            PathFields::Prefix(_) => {
+                path::normalise_prefix(text, slash).map(|p| Self::Prefix(p.into()))
+            }
+            PathFields::Suffix(_) => {
+                path::normalise_suffix(text, slash).map(|p| Self::Suffix(p.into()))
+            }
             PathFields::Regex(text) => {
                 return pattern::compile(text, at, load).map(|regex| Self::Regex(Box::new(regex)));
             }
@@ -329,7 +348,8 @@ impl HeaderMatch {
             (None, None, None, None) => Some(ValueMatch::Present),
             (Some(text), None, None, None) => Some(ValueMatch::Exact(text.into_bytes().into())),
             (None, Some(text), None, None) => {
-                let fits = (!text.is_empty()).then_some(ValueMatch::Prefix(text.into_bytes().into()));
+                let fits =
+                    (!text.is_empty()).then_some(ValueMatch::Prefix(text.into_bytes().into()));
                 Some(load.expect(&at.key("prefix"), fits, "text that is not empty")?)
             }
             (None, None, Some(present), None) => Some(ValueMatch::presence(present)),

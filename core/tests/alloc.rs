@@ -29,8 +29,13 @@ const ORDINARY: Lines<'static> = &[
     ("cookie", "c=d"),
 ];
 
-const RESPONSE: Lines<'static> =
-    &[(":status", "200"), ("content-type", "text/plain"), ("set-cookie", "a=b"), ("via", "1.1 a"), ("via", "1.1 b")];
+const RESPONSE: Lines<'static> = &[
+    (":status", "200"),
+    ("content-type", "text/plain"),
+    ("set-cookie", "a=b"),
+    ("via", "1.1 a"),
+    ("via", "1.1 b"),
+];
 
 #[test]
 fn log_headers_with_its_level_off() {
@@ -41,7 +46,8 @@ fn log_headers_with_its_level_off() {
 
 #[test]
 fn log_headers_with_its_level_on() {
-    let host = Run::new(r#"{"filters": [{"log_headers": {"request": ["*"], "response": ["*"]}}]}"#).takes_none(ORDINARY);
+    let host = Run::new(r#"{"filters": [{"log_headers": {"request": ["*"], "response": ["*"]}}]}"#)
+        .takes_none(ORDINARY);
     assert!(host.log.borrow().text().contains("cookie=<3 bytes>"), "{}", host.log.borrow().text());
     Run::new(r#"{"filters": [{"log_headers": {"request": ["user-agent", ":path"], "redact": ["x-*"]}}]}"#)
         .takes_none(ORDINARY);
@@ -49,23 +55,29 @@ fn log_headers_with_its_level_on() {
 
 #[test]
 fn require_header() {
-    for condition in
-        [r#""header": "allow""#, r#""header": "allow", "exact": "true""#, r#""header": "cookie", "regex": "^[a-z]=.$""#,
-         r#""header": "user-agent", "prefix": "curl/""#]
-    {
-        Run::new(&format!(r#"{{"filters": [{{"require_header": {{{condition}}}}}]}}"#)).takes_none(ORDINARY);
+    for condition in [
+        r#""header": "allow""#,
+        r#""header": "allow", "exact": "true""#,
+        r#""header": "cookie", "regex": "^[a-z]=.$""#,
+        r#""header": "user-agent", "prefix": "curl/""#,
+    ] {
+        Run::new(&format!(r#"{{"filters": [{{"require_header": {{{condition}}}}}]}}"#))
+            .takes_none(ORDINARY);
     }
 }
 
 #[test]
 fn basic_auth_with_one_rule() {
-    let config = r#"{"filters": [{"basic_auth": {"rules": [{"credentials": ["alice:wonderland"]}]}}]}"#;
+    let config =
+        r#"{"filters": [{"basic_auth": {"rules": [{"credentials": ["alice:wonderland"]}]}}]}"#;
     Run::new(config).takes_none(&authorized("alice:wonderland"));
 }
 
 #[test]
 fn basic_auth_with_a_thousand_rules() {
-    let rule = |n| format!(r#"{{"when": {{"path": {{"prefix": "/p{n}/"}}}}, "credentials": ["u{n}:pw"]}}"#);
+    let rule = |n| {
+        format!(r#"{{"when": {{"path": {{"prefix": "/p{n}/"}}}}, "credentials": ["u{n}:pw"]}}"#)
+    };
     let rules = list((0..1_000).map(rule));
     let run = Run::new(&format!(r#"{{"filters": [{{"basic_auth": {{"rules": [{rules}]}}}}]}}"#));
     run.takes_none(ORDINARY);
@@ -77,8 +89,10 @@ fn basic_auth_with_a_thousand_rules() {
 #[test]
 fn basic_auth_with_ten_thousand_credentials() {
     let credentials = list((0..10_000).map(|n| format!(r#""u{n}:pw{n}""#)));
-    Run::new(&format!(r#"{{"filters": [{{"basic_auth": {{"rules": [{{"credentials": [{credentials}]}}]}}}}]}}"#))
-        .takes_none(&authorized("u9999:pw9999"));
+    Run::new(&format!(
+        r#"{{"filters": [{{"basic_auth": {{"rules": [{{"credentials": [{credentials}]}}]}}}}]}}"#
+    ))
+    .takes_none(&authorized("u9999:pw9999"));
 }
 
 #[test]
@@ -138,11 +152,23 @@ fn conditions() {
         r#"{{"filters": [{{"headers": {{"request": [{{"set": {{"name": "applies", "value": "yes"}}}}], {WHEN}}}}}]}}"#
     );
     let run = Run::new(&config);
-    for path in ["/api/v1?x", "/x.html", "/b/17", "/c", "/none/of/them", "/%61//../b/../api", "/x/../public/%2e%2e//a"] {
+    for path in [
+        "/api/v1?x",
+        "/x.html",
+        "/b/17",
+        "/c",
+        "/none/of/them",
+        "/%61//../b/../api",
+        "/x/../public/%2e%2e//a",
+    ] {
         let mut request = ORDINARY.to_vec();
         request[1].1 = path;
         let host = run.takes_none(&request);
-        assert_eq!(host.sent(Section::Request, "applies").len(), usize::from(path != "/none/of/them"), "{path}");
+        assert_eq!(
+            host.sent(Section::Request, "applies").len(),
+            usize::from(path != "/none/of/them"),
+            "{path}"
+        );
     }
 }
 
@@ -165,7 +191,10 @@ fn all_four_and_one_that_only_observes() {
     request[1].1 = "/x/..//%61pi";
     let host = Run::new(&config).takes_none(&request);
     assert_eq!(host.sent(Section::Request, "x-user"), ["alice"]);
-    assert_eq!(host.sent(Section::Response, "hello"), ["world 4e1c1ad5-0e4c-4d3c-9a43-6b06a9a5a9f1"]);
+    assert_eq!(
+        host.sent(Section::Response, "hello"),
+        ["world 4e1c1ad5-0e4c-4d3c-9a43-6b06a9a5a9f1"]
+    );
 }
 
 /// A reply may take memory; none of it stays.

@@ -5,7 +5,7 @@ use std::fmt;
 use envoy_proxy_dynamic_modules_rust_sdk::{
     AttributeId, EnvoyCounterId, EnvoyHttpFilter, HeaderType, LogLevel, log_args, log_enabled,
 };
-use pintle_core::{Attribute, Counter, Edit, FieldName, Host, Level, Section};
+use pintle_core::{Attribute, Counter, Edit, FieldName, Host, Level, Repeated, Section};
 
 /// Namespace of the dynamic metadata that notes go to.
 const METADATA: &str = "pintle";
@@ -31,6 +31,15 @@ impl Host for EnvoyHost<'_> {
         values.map(|value| value.as_slice())
     }
 
+    fn sole<'a>(
+        &'a self,
+        section: Section,
+        name: &'a FieldName,
+    ) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut values = self.envoy.get_header_values(map(section), name.as_bytes());
+        if values.len() > 1 { Err(Repeated) } else { Ok(values.next().map(|v| v.as_slice())) }
+    }
+
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
         let id = match attribute {
             Attribute::SourceAddress => AttributeId::SourceAddress,
@@ -39,7 +48,8 @@ impl Host for EnvoyHost<'_> {
             Attribute::UriSanPeerCertificate => AttributeId::ConnectionUriSanPeerCertificate,
             Attribute::DnsSanPeerCertificate => AttributeId::ConnectionDnsSanPeerCertificate,
         };
-        self.envoy.get_attribute_string(id).map(|value| value.as_slice())
+        let value = self.envoy.get_attribute_string(id).map(|value| value.as_slice());
+        value.filter(|value| !value.is_empty())
     }
 
     fn logs(&self, level: Level) -> bool {

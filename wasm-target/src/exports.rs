@@ -12,55 +12,59 @@
 #[macro_export]
 macro_rules! export {
     ($filters:ty) => {
-        /// The functions that `pintle module` exports under the ABI's names.
-        #[doc(hidden)]
-        pub mod exported {
+        // Not in a module of its own: `$filters` is a name of the place where this is said.
+        #[expect(unsafe_code, reason = "the symbols that `pintle module` exports")]
+        const _: () = {
             thread_local! {
                 static VM: $crate::vm::Vm<$filters> = $crate::vm::Vm::default();
             }
 
             /// `proxy_abi_version_0_2_1`
             #[unsafe(no_mangle)]
-            pub extern "C" fn pintle_abi_version_0_2_1() {}
+            extern "C" fn pintle_abi_version_0_2_1() {}
 
             /// `_initialize`: without it the linker takes each export for a command of its own, and
             /// runs the destructors after each call.
             #[cfg(target_family = "wasm")]
             #[unsafe(no_mangle)]
-            pub extern "C" fn _initialize() {
+            extern "C" fn _initialize() {
                 $crate::exports::initialize();
             }
 
             /// `proxy_on_memory_allocate`
             #[unsafe(no_mangle)]
-            pub extern "C" fn pintle_on_memory_allocate(size: usize) -> *mut u8 {
+            extern "C" fn pintle_on_memory_allocate(size: usize) -> *mut u8 {
                 $crate::arena::allocate(size)
             }
 
             /// `proxy_on_configure`
             #[unsafe(no_mangle)]
-            pub extern "C" fn pintle_on_configure(root: u32, size: usize) -> bool {
+            extern "C" fn pintle_on_configure(root: u32, size: usize) -> bool {
                 VM.with(|vm| vm.on_configure(root, size))
             }
 
             /// `proxy_on_tick`
             #[unsafe(no_mangle)]
-            pub extern "C" fn pintle_on_tick(root: u32) {
+            extern "C" fn pintle_on_tick(root: u32) {
                 VM.with(|vm| vm.on_tick(root));
             }
 
             /// `proxy_on_request_headers`
             #[unsafe(no_mangle)]
-            pub extern "C" fn pintle_on_request_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
+            extern "C" fn pintle_on_request_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
                 VM.with(|vm| vm.on_request_headers(stream)) as u32
             }
 
             /// `proxy_on_response_headers`
             #[unsafe(no_mangle)]
-            pub extern "C" fn pintle_on_response_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
+            extern "C" fn pintle_on_response_headers(
+                stream: u32,
+                _fields: u32,
+                _end: u32,
+            ) -> u32 {
                 VM.with(|vm| vm.on_response_headers(stream)) as u32
             }
-        }
+        };
     };
 }
 

@@ -95,8 +95,7 @@ impl<X: FilterSet> Vm<X> {
         let mut host = WasmHost::new(&event, &root.counters, log_level, Section::Request);
         #[cfg(feature = "test-panic")]
         host.panic_if_asked(b"request");
-        let answer =
-            root.policy.on_request(&mut stream, &mut host, &mut self.scratch.borrow_mut());
+        let answer = root.policy.on_request(&mut stream, &mut host, &mut self.scratch.borrow_mut());
         let answer = if host.failed() { None } else { Some(answer) };
         let mut streams = self.streams.borrow_mut();
         if matches!(answer, Some(Answer::Continue)) && root.policy.remembers() {

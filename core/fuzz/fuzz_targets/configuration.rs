@@ -73,7 +73,9 @@ fn mark(document: &[u8]) -> Option<Vec<u8>> {
     let sum = document.iter().fold(0_usize, |sum, byte| sum + usize::from(*byte));
     let at = sum.checked_rem(strings.len())?;
     strings[at].push_str(MARKER);
-    serde_json::to_vec(&json).ok()
+    let marked = serde_json::to_string(&json).ok()?;
+    // libFuzzer finds out what is looked for, and writes it into keys, which errors may name.
+    (marked.matches(MARKER).count() == 1).then(|| marked.into_bytes())
 }
 
 fn collect<'j>(json: &'j mut Value, strings: &mut Vec<&'j mut String>) {

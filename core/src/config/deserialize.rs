@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -33,7 +33,9 @@ impl<'de> Deserializer<'de> for Part<'_> {
                 None => visitor.visit_f64(*value),
             },
             Json::String(value) => visitor.visit_str(value),
-            Json::List(elements) => visitor.visit_seq(Elements { elements: elements.iter(), index: 0 }),
+            Json::List(elements) => {
+                visitor.visit_seq(Elements { elements: elements.iter(), index: 0 })
+            }
             Json::Object(members) => {
                 for (i, (key, _)) in members.iter().enumerate() {
                     if members.iter().skip(i).skip(1).any(|(other, _)| other == key) {
@@ -117,7 +119,10 @@ struct Elements<'a> {
 impl<'de> SeqAccess<'de> for Elements<'_> {
     type Error = ConfigError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ConfigError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ConfigError> {
         let Some(element) = self.elements.next() else { return Ok(None) };
         let index = self.index;
         self.index = index.saturating_add(1);
@@ -133,14 +138,21 @@ struct Members<'a> {
 impl<'de> MapAccess<'de> for Members<'_> {
     type Error = ConfigError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ConfigError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, ConfigError> {
         let Some((key, value)) = self.members.next() else { return Ok(None) };
         self.value = Some((key, value));
-        let key: serde::de::value::StrDeserializer<'_, ConfigError> = key.as_str().into_deserializer();
+        let key: serde::de::value::StrDeserializer<'_, ConfigError> =
+            key.as_str().into_deserializer();
         seed.deserialize(key).map(Some)
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ConfigError> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<T::Value, ConfigError> {
         match self.value.take() {
             Some((key, value)) => seed.deserialize(Part(value)).map_err(|error| error.in_key(key)),
             None => Err(ConfigError::here(Refusal::DuplicateKey)),
@@ -157,8 +169,12 @@ impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
     type Error = ConfigError;
     type Variant = Content<'a>;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content<'a>), ConfigError> {
-        let name: serde::de::value::StrDeserializer<'_, ConfigError> = self.name.into_deserializer();
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Content<'a>), ConfigError> {
+        let name: serde::de::value::StrDeserializer<'_, ConfigError> =
+            self.name.into_deserializer();
         // A string that is no variant may be a value somebody put in the wrong place: its name
         // stands in the pointer only where it is a key.
         let value = seed.deserialize(name).map_err(|error| match self.content {
@@ -198,11 +214,18 @@ impl<'de> VariantAccess<'de> for Content<'_> {
         }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ConfigError> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, ConfigError> {
         seed.deserialize(self.needed()?).map_err(|error| error.in_key(self.name))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, ConfigError> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, ConfigError> {
         self.needed()?.deserialize_any(visitor).map_err(|error| error.in_key(self.name))
     }
 

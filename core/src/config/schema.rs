@@ -168,8 +168,12 @@ mod tests {
     fn every_shipped_kind_is_there() {
         let schema = document();
         let kinds = schema.pointer("/anyOf/0/properties/filters/items/oneOf").unwrap();
-        let kinds: alloc::vec::Vec<_> =
-            kinds.as_array().unwrap().iter().map(|kind| kind.pointer("/required/0").unwrap()).collect();
+        let kinds: alloc::vec::Vec<_> = kinds
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|kind| kind.pointer("/required/0").unwrap())
+            .collect();
         assert_eq!(kinds, Shipped::KINDS);
     }
 }

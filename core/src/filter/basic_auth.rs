@@ -64,7 +64,8 @@ pub struct BasicAuth {
 /// What the older plug-in answered, word for word.
 const NO_CREDENTIALS: &[u8] =
     b"Request denied by Basic Auth check. No Basic Authentication information found.";
-const WRONG_CREDENTIALS: &[u8] = b"Request denied by Basic Auth check. Invalid username and/or password";
+const WRONG_CREDENTIALS: &[u8] =
+    b"Request denied by Basic Auth check. Invalid username and/or password";
 
 /// The default realm, that of the older plug-in.
 pub(crate) const REALM: &str = "istio";
@@ -89,8 +90,12 @@ impl Filter for BasicAuth {
                 let at = at.key("forward_user");
                 let name = FieldName::parse(&name)
                     .filter(|name| !name.belongs_to_proxy() && name != FieldName::AUTHORIZATION);
-                load.expect(&at, name, "a request field that is neither `authorization` nor the proxy's own")
-                    .map(Some)
+                load.expect(
+                    &at,
+                    name,
+                    "a request field that is neither `authorization` nor the proxy's own",
+                )
+                .map(Some)
             }
         };
         let realm = fields.realm.as_deref().unwrap_or(REALM);
@@ -110,7 +115,11 @@ impl Filter for BasicAuth {
             Some(NewRule { when: when?, credentials: credentials?, challenge: own? })
         });
         let (rules, forward_user, _) = (rules?, forward_user?, challenge?);
-        Some(Self { forward_user, hide_credentials: fields.hide_credentials, ..Self::new(rules, load) })
+        Some(Self {
+            forward_user,
+            hide_credentials: fields.hide_credentials,
+            ..Self::new(rules, load)
+        })
     }
 
     fn phases(&self) -> Phases {
@@ -160,9 +169,10 @@ impl Filter for BasicAuth {
 impl BasicAuth {
     /// From rules that are checked already; forwards and hides nothing.
     pub(crate) fn new(rules: Vec<NewRule>, load: &Load) -> Self {
-        let listed = rules.iter().enumerate().flat_map(|(i, rule)| {
-            rule.credentials.iter().map(move |credential| (i, credential))
-        });
+        let listed = rules
+            .iter()
+            .enumerate()
+            .flat_map(|(i, rule)| rule.credentials.iter().map(move |credential| (i, credential)));
         let credentials = Credentials::new(load.key, listed);
         let looks = rules.iter().filter_map(|rule| rule.when.as_ref()).map(When::looks);
         let looks = looks.fold(Looks::default(), Looks::or);
@@ -186,22 +196,26 @@ impl BasicAuth {
         arrival: &Arrival,
         mut visit: impl FnMut(usize),
     ) -> Result<(), PathError> {
-        if self.looks.path && let Some(error) = arrival.path_error() {
+        if self.looks.path
+            && let Some(error) = arrival.path_error()
+        {
             return self.matching_invalid(host, arrival, error, visit);
         }
-        let mut judge = |path: &[u8]| {
-            for index in self.index.rules(path) {
-                let holds = self.rules.get(index).is_some_and(|rule| match &rule.when {
-                    None => true,
-                    // The path is valid, so nothing but true or false comes back.
-                    Some(when) => when.holds(host, arrival, path, None) == Ok(true),
-                });
-                if holds {
+        if !self.looks.path {
+            for (index, rule) in self.rules.iter().enumerate() {
+                if rule.holds(host, arrival, b"") {
                     visit(index);
                 }
             }
-        };
-        if self.looks.path { arrival.paths().for_each(judge) } else { judge(b"") }
+            return Ok(());
+        }
+        for path in arrival.paths() {
+            for index in self.index.rules(path) {
+                if self.rules.get(index).is_some_and(|rule| rule.holds(host, arrival, path)) {
+                    visit(index);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -234,7 +248,8 @@ impl BasicAuth {
             Ok(value) => value.ok_or(Denial::NoCredentials)?,
             Err(Repeated) => return Err(Self::repeated(host, buffer)),
         };
-        let known = authorization::basic_token(value).map(|token| self.credentials.look_up_token(token));
+        let known =
+            authorization::basic_token(value).map(|token| self.credentials.look_up_token(token));
         if let Ok(Some(listed)) = known {
             return Ok(listed);
         }
@@ -268,7 +283,8 @@ impl BasicAuth {
     /// Tells the upstream who it is.
     fn pass_on<H: Host>(&self, host: &mut H, buffer: &mut Vec<u8>) {
         if let Some(name) = &self.forward_user {
-            let value = host.values(Section::Request, FieldName::AUTHORIZATION).next().unwrap_or_default();
+            let value =
+                host.values(Section::Request, FieldName::AUTHORIZATION).next().unwrap_or_default();
             let credential = authorization::basic(value, buffer).ok();
             // Users that do not fit were refused when the configuration was loaded.
             if let Some(user) = credential.and_then(|credential| FieldValue::new(credential.user)) {
@@ -288,6 +304,15 @@ struct Rule {
     /// Whether the conditions on the path are in the index, not in `when`.
     indexed: bool,
     challenge: [Field; 1],
+}
+
+impl Rule {
+    /// Whether it is for a request with this form of a valid path.
+    #[inline]
+    fn holds<H: Host>(&self, host: &H, arrival: &Arrival, path: &[u8]) -> bool {
+        // Of a valid path nothing but true or false comes back.
+        self.when.as_ref().is_none_or(|when| when.holds(host, arrival, path, None) == Ok(true))
+    }
 }
 
 /// A rule that is checked, and not yet in its filter.
@@ -318,7 +343,11 @@ impl Take {
                 .map_err(|error| load.refuse(at, Refusal::malformed(error)))
                 .ok()?;
             let fits = !self.forwards || FieldValue::new(credential.user.as_bytes()).is_some();
-            load.expect(at, fits.then_some(()), "a user that can be a field value, for `forward_user`")?;
+            load.expect(
+                at,
+                fits.then_some(()),
+                "a user that can be a field value, for `forward_user`",
+            )?;
             Some(credential)
         })
     }

@@ -171,7 +171,12 @@ impl Filter for Headers {
 }
 
 impl Rule {
-    fn compile(fields: RuleFields, section: Section, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
+    fn compile(
+        fields: RuleFields,
+        section: Section,
+        at: &Pointer<'_>,
+        load: &mut Load,
+    ) -> Option<Self> {
         let (key, name) = match &fields {
             RuleFields::Set(f) => ("set", &f.name),
             RuleFields::Append(f) => ("append", &f.name),
@@ -181,7 +186,8 @@ impl Rule {
         };
         let at = &at.key(key);
         let name = load.writable_field(&at.key("name"), name);
-        let value = |value: &str, load: &mut Load| Value::compile(value, section, &at.key("value"), load);
+        let value =
+            |value: &str, load: &mut Load| Value::compile(value, section, &at.key("value"), load);
         let action = match fields {
             RuleFields::Set(f) => value(&f.value, load).map(Action::Set),
             RuleFields::Append(f) => value(&f.value, load).map(Action::Append),
@@ -192,7 +198,13 @@ impl Rule {
         Some(Self { name: name?, action: action? })
     }
 
-    fn apply<H: Host>(&self, section: Section, kept: Option<Kept<'_>>, host: &mut H, buffer: &mut Vec<u8>) {
+    fn apply<H: Host>(
+        &self,
+        section: Section,
+        kept: Option<Kept<'_>>,
+        host: &mut H,
+        buffer: &mut Vec<u8>,
+    ) {
         let name = &self.name;
         match &self.action {
             Action::Set(value) => match value.render(kept, host, buffer) {
@@ -268,18 +280,26 @@ impl Value {
     }
 
     fn compile(text: &str, section: Section, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
-        let parts =
-            template::parse(text).map_err(|error| load.refuse(at, Refusal::malformed(error))).ok()?;
+        let parts = template::parse(text)
+            .map_err(|error| load.refuse(at, Refusal::malformed(error)))
+            .ok()?;
         let mut pieces = Vec::new();
         for part in parts {
             pieces.push(match part {
                 Part::Literal(text) => Piece::Literal(text),
-                Part::RequestField(name) => Piece::Field(Section::Request, load.readable_field(at, &name)?),
+                Part::RequestField(name) => {
+                    Piece::Field(Section::Request, load.readable_field(at, &name)?)
+                }
                 Part::ResponseField(_) if section == Section::Request => {
-                    load.refuse(at, Refusal::Unacceptable { expected: "no %RESP()% in a request's value" });
+                    load.refuse(
+                        at,
+                        Refusal::Unacceptable { expected: "no %RESP()% in a request's value" },
+                    );
                     return None;
                 }
-                Part::ResponseField(name) => Piece::Field(Section::Response, load.readable_field(at, &name)?),
+                Part::ResponseField(name) => {
+                    Piece::Field(Section::Response, load.readable_field(at, &name)?)
+                }
             });
         }
         if pieces.iter().any(|piece| matches!(piece, Piece::Field(..))) {
@@ -295,7 +315,8 @@ impl Value {
             return Some(Self::Literal(None));
         }
         let text = FieldText::new(literal);
-        load.expect(at, text, "a field value (RFC 9110 section 5.5)").map(|text| Self::Literal(Some(text)))
+        load.expect(at, text, "a field value (RFC 9110 section 5.5)")
+            .map(|text| Self::Literal(Some(text)))
     }
 
     /// The value to write; `None` where it comes out empty, or as no value that may be written.
@@ -313,7 +334,9 @@ impl Value {
         for piece in pieces {
             match (piece, kept) {
                 (Piece::Literal(text), _) => buffer.extend_from_slice(text),
-                (Piece::Field(Section::Request, name), Some(kept)) => join(buffer, kept.values(name)),
+                (Piece::Field(Section::Request, name), Some(kept)) => {
+                    join(buffer, kept.values(name))
+                }
                 (Piece::Field(section, name), _) => join(buffer, host.values(*section, name)),
             }
         }
@@ -337,7 +360,13 @@ fn remove<H: Host>(section: Section, name: &FieldName, host: &mut H) {
     }
 }
 
-fn rename<H: Host>(section: Section, from: &FieldName, to: &FieldName, host: &mut H, buffer: &mut Vec<u8>) {
+fn rename<H: Host>(
+    section: Section,
+    from: &FieldName,
+    to: &FieldName,
+    host: &mut H,
+    buffer: &mut Vec<u8>,
+) {
     if from == to {
         return;
     }

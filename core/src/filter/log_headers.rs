@@ -83,7 +83,7 @@ impl Filter for LogHeaders {
         let some = load.expect(at, some, "at least one of `request`, `response`");
         let request = selection(fields.request, &at.key("request"), load);
         let response = selection(fields.response, &at.key("response"), load);
-        let patterns: Option<Vec<NamePattern>> = fields
+        let patterns: Vec<Option<NamePattern>> = fields
             .redact
             .unwrap_or_default()
             .iter()
@@ -93,6 +93,7 @@ impl Filter for LogHeaders {
                 load.expect(&at.key("redact").index(i), NamePattern::parse(text), expected)
             })
             .collect();
+        let patterns: Option<Vec<NamePattern>> = patterns.into_iter().collect();
         let max = fields.max_value_bytes.unwrap_or(MAX_VALUE_BYTES);
         let max = (1..=LARGEST_MAX_VALUE_BYTES).contains(&max).then_some(max);
         let max = load.expect(&at.key("max_value_bytes"), max, "1 to 8192 bytes");

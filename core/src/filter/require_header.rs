@@ -104,12 +104,10 @@ impl Filter for RequireHeader {
         let name = load.readable_field(&at.key("header"), &fields.header);
         let value = match (fields.exact, fields.prefix, fields.regex) {
             (None, None, None) => Some(Requirement::Present),
-            (Some(text), None, None) => {
-                not_empty(&text, &at.key("exact"), load).map(|()| Requirement::Exact(text.into_bytes().into()))
-            }
-            (None, Some(text), None) => {
-                not_empty(&text, &at.key("prefix"), load).map(|()| Requirement::Prefix(text.into_bytes().into()))
-            }
+            (Some(text), None, None) => not_empty(&text, &at.key("exact"), load)
+                .map(|()| Requirement::Exact(text.into_bytes().into())),
+            (None, Some(text), None) => not_empty(&text, &at.key("prefix"), load)
+                .map(|()| Requirement::Prefix(text.into_bytes().into())),
             (None, None, Some(text)) => {
                 let at = at.key("regex");
                 not_empty(&text, &at, load)
@@ -117,7 +115,10 @@ impl Filter for RequireHeader {
                     .map(|regex| Requirement::Regex(Box::new(regex)))
             }
             _ => {
-                load.refuse(at, Refusal::Unacceptable { expected: "at most one of `exact`, `prefix`, `regex`" });
+                load.refuse(
+                    at,
+                    Refusal::Unacceptable { expected: "at most one of `exact`, `prefix`, `regex`" },
+                );
                 None
             }
         };
@@ -152,9 +153,9 @@ impl Requirement {
         match self {
             Self::Present => true,
             Self::Exact(text) => value.ct_eq(text).into(),
-            Self::Prefix(text) => {
-                value.split_at_checked(text.len()).is_some_and(|(start, _)| start.ct_eq(text).into())
-            }
+            Self::Prefix(text) => value
+                .split_at_checked(text.len())
+                .is_some_and(|(start, _)| start.ct_eq(text).into()),
             Self::Regex(regex) => regex.is_match(value),
         }
     }
@@ -184,7 +185,11 @@ fn deny(deny: DenyFields, at: &Pointer<'_>, load: &mut Load) -> Option<Denied> {
             let at = list.index(i);
             let name = load.writable_field(&at.key("name"), &header.name);
             let other = name.as_ref().is_none_or(|name| name != FieldName::CONTENT_TYPE);
-            let other = load.expect(&at.key("name"), other.then_some(()), "another field: this is `content_type`");
+            let other = load.expect(
+                &at.key("name"),
+                other.then_some(()),
+                "another field: this is `content_type`",
+            );
             let fits = FieldValue::new(header.value.as_bytes()).is_some().then_some(());
             let fits = load.expect(&at.key("value"), fits, "a field value (RFC 9110 section 5.5)");
             other.and(fits)?;

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
+use super::Policy;
 use super::step::{Kind, Mode, Step};
 use super::steps::Shipped;
-use super::Policy;
 use crate::config::{ConfigErrors, HashKey, Json, Load, Pointer, Refusal, plugins};
 use crate::filter::{Fields, FilterSet};
 use crate::syntax::path::EncodedSlash;
@@ -58,9 +58,8 @@ fn compile<X: FilterSet>(json: &Json, load: &mut Load) -> Option<Policy<X>> {
     };
     if let Some(result) = plugins::read(json, members, load) {
         let (shipped, mode) = result?;
-        let steps = shipped.map(|(name, filter)| {
-            Step::new(name.to_string(), mode, None, Kind::Shipped(filter))
-        });
+        let steps = shipped
+            .map(|(name, filter)| Step::new(name.to_string(), mode, None, Kind::Shipped(filter)));
         return Some(Policy::new(steps.into_iter().collect(), load.encoded_slash));
     }
     let mut filters = None;
@@ -105,8 +104,11 @@ fn steps<X: FilterSet>(list: &Json, load: &mut Load) -> Option<Vec<Step<X>>> {
         load.refuse(&at, Refusal::Unacceptable { expected: "at most 128 filters" });
     }
     let mut names: Vec<String> = Vec::new();
-    let steps: Vec<Option<Step<X>>> =
-        filters.iter().enumerate().map(|(i, filter)| step(filter, &at.index(i), &mut names, load)).collect();
+    let steps: Vec<Option<Step<X>>> = filters
+        .iter()
+        .enumerate()
+        .map(|(i, filter)| step(filter, &at.index(i), &mut names, load))
+        .collect();
     steps.into_iter().collect()
 }
 

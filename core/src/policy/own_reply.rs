@@ -44,7 +44,9 @@ pub(super) fn render<'s, X: FilterSet, H: Host>(
 ) -> LocalReply<'s> {
     let status = reply.status.to_string();
     let mut lines: Vec<Line<'s>> = Vec::with_capacity(reply.fields.len().saturating_add(2));
-    let line = |name: &'s FieldName, value: &'s [u8]| (Cow::Borrowed(name.as_bytes()), Cow::Borrowed(value));
+    let line = |name: &'s FieldName, value: &'s [u8]| {
+        (Cow::Borrowed(name.as_bytes()), Cow::Borrowed(value))
+    };
     lines.extend(reply.fields.iter().map(|field| line(field.name(), field.value().as_bytes())));
     if !reply.body.is_empty() && !reply.fields.iter().any(|f| f.name() == FieldName::CONTENT_TYPE) {
         lines.push((Cow::Borrowed(b"content-type"), Cow::Borrowed(b"text/plain")));

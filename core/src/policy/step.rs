@@ -12,7 +12,7 @@ use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::{FilterSet, Phases, Request, Response};
 use crate::flow::Flow;
-use crate::host::{Attribute, Counter, Edit, Host, Level, Section};
+use crate::host::{Attribute, Counter, Edit, Host, Level, Repeated, Section};
 use crate::metrics::{CounterName, Outcome};
 use crate::syntax::path::PathError;
 use crate::when::When;
@@ -30,6 +30,7 @@ pub enum Mode {
 }
 
 /// A shipped filter, or one of another crate.
+#[expect(clippy::large_enum_variant, reason = "nearly every filter is a shipped one")]
 pub(super) enum Kind<X> {
     Shipped(Shipped),
     Further(X),
@@ -53,6 +54,8 @@ pub(super) struct Step<X> {
     /// Counters of this step: `allowed`, `observed`, then one for each denial.
     pub(super) counters: u32,
     pub(super) denials: Vec<Denial>,
+    /// Whether its response phase needs something of the request.
+    pub(super) remembers: bool,
     /// The note of a verdict under `mode: observe`.
     pub(super) observed_note: String,
 }
@@ -70,7 +73,21 @@ impl<X: FilterSet> Step<X> {
             denials.extend(PATH_DENIALS);
         }
         let observed_note = alloc::format!("observed.{name}");
-        Self { name, mode, when, kind, phases, counters: 0, denials, observed_note }
+        let counters = 0;
+        let mut step = Self {
+            name,
+            mode,
+            when,
+            kind,
+            phases,
+            counters,
+            denials,
+            remembers: false,
+            observed_note,
+        };
+        step.remembers = step.phases.response()
+            && (step.when.is_some() || !step.kept_fields().is_empty() || step.counts_once());
+        step
     }
 
     /// Gives the step its counters: the next ones of the policy's list.
@@ -229,8 +246,15 @@ impl<H: Host> Host for StepHost<'_, H> {
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.host.fields(section)
     }
-    fn values<'a>(&'a self, section: Section, name: &'a FieldName) -> impl Iterator<Item = &'a [u8]> {
+    fn values<'a>(
+        &'a self,
+        section: Section,
+        name: &'a FieldName,
+    ) -> impl Iterator<Item = &'a [u8]> {
         self.host.values(section, name)
+    }
+    fn sole<'a>(&'a self, section: Section, name: &'a FieldName) -> Result<Option<&'a [u8]>, Repeated> {
+        self.host.sole(section, name)
     }
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
         self.host.attribute(attribute)

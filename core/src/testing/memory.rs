@@ -124,11 +124,18 @@ pub fn run<X: FilterSet>(policy: &Policy<X>, exchange: &Exchange) -> Seen {
             seen.details = reply.details;
         }
         Answer::Continue => {
-            let value = |name: &'static FieldName| host.values(Section::Request, name).next().unwrap_or_default();
+            let value = |name: &'static FieldName| {
+                host.values(Section::Request, name).next().unwrap_or_default()
+            };
             seen.upstream = Some(SeenUpstream {
                 method: String::from_utf8_lossy(value(FieldName::METHOD)).into_owned(),
                 path: value(FieldName::PATH).to_vec(),
-                fields: host.request.iter().filter(|(n, _)| !n.starts_with(b":")).cloned().collect(),
+                fields: host
+                    .request
+                    .iter()
+                    .filter(|(n, _)| !n.starts_with(b":"))
+                    .cloned()
+                    .collect(),
                 body_bytes: u64::try_from(request.message.body.len()).unwrap_or(u64::MAX),
                 ..SeenUpstream::default()
             });
@@ -137,7 +144,8 @@ pub fn run<X: FilterSet>(policy: &Policy<X>, exchange: &Exchange) -> Seen {
             host.response.extend(response.message.fields.iter().cloned());
             policy.on_response(&mut stream, &mut host, &mut scratch);
             seen.status = response.status;
-            seen.fields = host.response.iter().filter(|(n, _)| !n.starts_with(b":")).cloned().collect();
+            seen.fields =
+                host.response.iter().filter(|(n, _)| !n.starts_with(b":")).cloned().collect();
             seen.body = response.message.body.clone();
             seen.details = "via_upstream".to_string();
         }

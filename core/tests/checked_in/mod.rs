@@ -13,4 +13,5 @@ pub(crate) fn bless() -> bool {
 }
 
 /// How to bring them up to date.
-pub(crate) const HOW: &str = "PINTLE_BLESS=1 cargo test -p pintle-core --all-features writes it anew";
+pub(crate) const HOW: &str =
+    "PINTLE_BLESS=1 cargo test -p pintle-core --all-features writes it anew";

@@ -29,9 +29,16 @@ impl<'s> Validator<'s> {
         Ok(())
     }
 
-    fn keyword(&self, schema: &Map<String, Value>, keyword: &str, argument: &Value, value: &Value) -> bool {
+    fn keyword(
+        &self,
+        schema: &Map<String, Value>,
+        keyword: &str,
+        argument: &Value,
+        value: &Value,
+    ) -> bool {
         let passes = |schema: &Value| self.value(schema, value).is_ok();
-        let count = |schemas: &Value| schemas.as_array().unwrap().iter().filter(|s| passes(s)).count();
+        let count =
+            |schemas: &Value| schemas.as_array().unwrap().iter().filter(|s| passes(s)).count();
         let at_least = |length: usize| length as u64 >= argument.as_u64().unwrap();
         let at_most = |length: usize| length as u64 <= argument.as_u64().unwrap();
         match (keyword, value) {
@@ -57,21 +64,34 @@ impl<'s> Validator<'s> {
                 let known = schema.get("properties").and_then(Value::as_object).unwrap();
                 object.keys().all(|key| known.contains_key(key))
             }
-            ("required", Value::Object(object)) => {
-                argument.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap()))
-            }
+            ("required", Value::Object(object)) => argument
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|key| object.contains_key(key.as_str().unwrap())),
             ("minProperties", Value::Object(object)) => at_least(object.len()),
             ("items", Value::Array(list)) => list.iter().all(|e| self.value(argument, e).is_ok()),
             ("minItems", Value::Array(list)) => at_least(list.len()),
             ("maxItems", Value::Array(list)) => at_most(list.len()),
             ("minLength", Value::String(text)) => at_least(text.chars().count()),
-            ("pattern", Value::String(text)) => Regex::new(argument.as_str().unwrap()).unwrap().is_match(text),
+            ("pattern", Value::String(text)) => {
+                Regex::new(argument.as_str().unwrap()).unwrap().is_match(text)
+            }
             ("minimum", Value::Number(number)) => number.as_f64() >= argument.as_f64(),
             ("maximum", Value::Number(number)) => number.as_f64() <= argument.as_f64(),
             // Of another type than the keyword is about.
             (
-                "properties" | "additionalProperties" | "required" | "minProperties" | "items" | "minItems"
-                | "maxItems" | "minLength" | "pattern" | "minimum" | "maximum",
+                "properties"
+                | "additionalProperties"
+                | "required"
+                | "minProperties"
+                | "items"
+                | "minItems"
+                | "maxItems"
+                | "minLength"
+                | "pattern"
+                | "minimum"
+                | "maximum",
                 _,
             ) => true,
             _ => panic!("the validator does not know {keyword}"),

@@ -65,6 +65,8 @@ pub struct FakeHost {
     /// Calls that answer a status whatever they are asked, by their name in the ABI. With 10,
     /// what Envoy does for a capability that is not allowed.
     pub refused: BTreeMap<&'static str, u32>,
+    /// Calls that return these bytes whatever they are asked, by their name in the ABI.
+    pub forged: BTreeMap<&'static str, Vec<u8>>,
     /// The calls made, in order, by their name in the ABI.
     pub calls: Vec<&'static str>,
     /// The context whose callback runs.
@@ -88,6 +90,7 @@ impl Default for FakeHost {
             log_level: LogLevel::Trace,
             now_nanoseconds: 0,
             refused: BTreeMap::new(),
+            forged: BTreeMap::new(),
             calls: Vec::new(),
             current: None,
             effective: None,

@@ -16,7 +16,11 @@ pub(super) const NAME: &str = "basic_auth";
 
 /// The whole document of the `basic_auth` plug-in of wasm-extensions, as it is deployed.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "plugin_basic_auth"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "plugin_basic_auth")
+)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Document {
     /// Every rule that a request matches must pass; a request that matches none passes.
@@ -50,7 +54,9 @@ struct Rule {
     /// The path ends with this.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     suffix: Option<String>,
-    /// Any of these hosts: `example.com`, `*.example.com`, `api.*`; all of them without it.
+    /// Any of these hosts: `example.com`, `*.example.com`, `api.*`; all of them without it, or with an
+    /// empty list.
+    #[cfg_attr(feature = "schema", schemars(length(min = 0)))]
     hosts: Option<Vec<String>>,
     /// Any of these methods.
     request_methods: Vec<String>,
@@ -76,11 +82,7 @@ impl Document {
 }
 
 impl Rule {
-    fn compile(
-        self,
-        at: &Pointer<'_>,
-        load: &mut Load,
-    ) -> Option<(When, Vec<StoredCredential>)> {
+    fn compile(self, at: &Pointer<'_>, load: &mut Load) -> Option<(When, Vec<StoredCredential>)> {
         let path = match (self.prefix, self.exact, self.suffix) {
             (Some(text), None, None) => Some(PathFields::Prefix(text)),
             (None, Some(text), None) => Some(PathFields::Exact(text)),

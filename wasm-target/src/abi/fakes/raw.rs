@@ -39,7 +39,7 @@ pub(crate) unsafe fn proxy_get_header_map_pairs(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> u32 {
-    let answer = ask("proxy_get_header_map_pairs", |host| host.pairs(map));
+    let answer = ask_bytes("proxy_get_header_map_pairs", |host| host.pairs(map));
     // SAFETY: the caller passes two places.
     unsafe { give(answer, data, size) }
 }
@@ -97,7 +97,7 @@ pub(crate) unsafe fn proxy_get_buffer_bytes(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> u32 {
-    let answer = ask("proxy_get_buffer_bytes", |host| host.buffer(buffer, start, max));
+    let answer = ask_bytes("proxy_get_buffer_bytes", |host| host.buffer(buffer, start, max));
     // SAFETY: the caller passes two places.
     unsafe { give(answer, data, size) }
 }
@@ -135,7 +135,7 @@ pub(crate) unsafe fn proxy_get_property(
 ) -> u32 {
     // SAFETY: the caller passes a slice.
     let path = unsafe { bytes(path, path_size) };
-    let answer = ask("proxy_get_property", |host| host.property(path));
+    let answer = ask_bytes("proxy_get_property", |host| host.property(path));
     // SAFETY: the caller passes two places.
     unsafe { give(answer, data, size) }
 }
@@ -178,7 +178,8 @@ pub(crate) unsafe fn proxy_call_foreign_function(
 ) -> u32 {
     // SAFETY: the caller passes two slices.
     let (name, arguments) = unsafe { (bytes(name, name_size), bytes(arguments, arguments_size)) };
-    let answer = ask("proxy_call_foreign_function", |host| host.call_foreign(name, arguments));
+    let answer =
+        ask_bytes("proxy_call_foreign_function", |host| host.call_foreign(name, arguments));
     // SAFETY: the caller passes two places.
     unsafe { give(answer, data, size) }
 }
@@ -201,6 +202,17 @@ fn ask<R>(
         }
     });
     asked.unwrap_or(Err(INTERNAL_FAILURE))
+}
+
+/// The same for a call that returns bytes; the test may have forged them.
+fn ask_bytes(
+    call: &'static str,
+    answer: impl FnOnce(&mut FakeHost) -> Result<Vec<u8>, u32>,
+) -> Result<Vec<u8>, u32> {
+    ask(call, |host| match host.forged.get(call) {
+        Some(bytes) => Ok(bytes.clone()),
+        None => answer(host),
+    })
 }
 
 fn status(answer: Result<(), u32>) -> u32 {
