@@ -4,6 +4,7 @@
 //! is well-formed is for [`Policy::load`](crate::Policy::load) to say.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -73,7 +74,7 @@ fn kind<F: Filter<Fields: JsonSchema>>(generator: &mut SchemaGenerator) -> Value
         own.append(common);
     }
     generator.definitions_mut().insert(F::KIND.into(), fields.to_value());
-    let reference = Schema::new_ref(String::from("#/$defs/") + F::KIND);
+    let reference = Schema::new_ref(format!("#/$defs/{}", F::KIND));
     json!({
         "type": "object",
         "properties": {F::KIND: reference},

@@ -54,6 +54,8 @@ pub(super) struct Step<X> {
     /// Counters of this step: `allowed`, `observed`, then one for each denial.
     pub(super) counters: u32,
     pub(super) denials: Vec<Denial>,
+    /// Request fields that its response phase needs.
+    kept: Vec<FieldName>,
     /// Whether its response phase needs something of the request.
     pub(super) remembers: bool,
     /// The note of a verdict under `mode: observe`.
@@ -73,6 +75,12 @@ impl<X: FilterSet> Step<X> {
             denials.extend(PATH_DENIALS);
         }
         let observed_note = alloc::format!("observed.{name}");
+        let mut kept = each!(&kind, f => f.kept_fields()).to_vec();
+        let observes = mode == Mode::Observe && phases.response();
+        if observes && !kept.iter().any(|name| name == FieldName::X_REQUEST_ID) {
+            // What is observed of the response is logged with it.
+            kept.push(FieldName::X_REQUEST_ID.clone());
+        }
         let counters = 0;
         let mut step = Self {
             name,
@@ -82,6 +90,7 @@ impl<X: FilterSet> Step<X> {
             phases,
             counters,
             denials,
+            kept,
             remembers: false,
             observed_note,
         };
@@ -124,7 +133,7 @@ impl<X: FilterSet> Step<X> {
     }
 
     pub(super) fn kept_fields(&self) -> &[FieldName] {
-        each!(&self.kind, f => f.kept_fields())
+        &self.kept
     }
 
     pub(super) fn keeps<H: Host>(&self, host: &H) -> bool {
@@ -177,15 +186,23 @@ impl<X: FilterSet> Step<X> {
         Flow::Continue
     }
 
-    /// Counts, notes and logs a verdict that is not carried out.
+    /// Counts, notes and logs a verdict on a request that is not carried out.
     pub(super) fn observed<H: Host>(&self, host: &mut H, verdict: &'static str) {
-        host.add(self.counter(Outcome::Observed), 1);
-        host.note(&self.observed_note, verdict.as_bytes());
+        self.count_observed(host, verdict);
         if host.logs(Level::Info) {
             let id = host.values(Section::Request, FieldName::X_REQUEST_ID).next();
-            let id = crate::filter::log_headers::RequestId(id);
-            host.log(Level::Info, format_args!("{id} observed {}: {verdict}", self.name));
+            self.log_observed(host, id, verdict);
         }
+    }
+
+    fn count_observed<H: Host>(&self, host: &mut H, verdict: &'static str) {
+        host.add(self.counter(Outcome::Observed), 1);
+        host.note(&self.observed_note, verdict.as_bytes());
+    }
+
+    fn log_observed<H: Host>(&self, host: &H, id: Option<&[u8]>, verdict: &'static str) {
+        let id = crate::filter::log_headers::RequestId(id);
+        host.log(Level::Info, format_args!("{id} observed {}: {verdict}", self.name));
     }
 
     /// Whether the filter can do nothing but edit: under `mode: observe` its edits are the verdict.
@@ -218,7 +235,11 @@ impl<X: FilterSet> Step<X> {
             return;
         }
         if held_back {
-            self.observed(host, "edited");
+            self.count_observed(host, "edited");
+            if host.logs(Level::Info) {
+                let id = response.kept.values(FieldName::X_REQUEST_ID).next();
+                self.log_observed(host, id, "edited");
+            }
         } else {
             host.add(self.counter(Outcome::Allowed), 1);
         }
@@ -253,7 +274,11 @@ impl<H: Host> Host for StepHost<'_, H> {
     ) -> impl Iterator<Item = &'a [u8]> {
         self.host.values(section, name)
     }
-    fn sole<'a>(&'a self, section: Section, name: &'a FieldName) -> Result<Option<&'a [u8]>, Repeated> {
+    fn sole<'a>(
+        &'a self,
+        section: Section,
+        name: &'a FieldName,
+    ) -> Result<Option<&'a [u8]>, Repeated> {
         self.host.sole(section, name)
     }
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {

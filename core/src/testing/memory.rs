@@ -139,6 +139,8 @@ pub fn run<X: FilterSet>(policy: &Policy<X>, exchange: &Exchange) -> Seen {
                 body_bytes: u64::try_from(request.message.body.len()).unwrap_or(u64::MAX),
                 ..SeenUpstream::default()
             });
+            // Not every host has the request any more when the response comes.
+            host.request.clear();
             let response = &exchange.response;
             host.response.push((b":status".to_vec(), response.status.to_string().into_bytes()));
             host.response.extend(response.message.fields.iter().cloned());
