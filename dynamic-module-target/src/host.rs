@@ -107,3 +107,6 @@ const fn log_level(level: Level) -> LogLevel {
         Level::Error => LogLevel::Error,
     }
 }
+
+#[cfg(test)]
+mod tests;

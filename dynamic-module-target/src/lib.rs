@@ -56,7 +56,7 @@ impl<X: FilterSet> HttpFilterConfig for Config<X> {
             return None;
         }
         let policy = Policy::load(config, HashKey::new(key))
-            .map_err(|errors| errors.iter().for_each(|error| refuse(error)))
+            .map_err(|errors| errors.iter().for_each(refuse))
             .ok()?;
         if policy.is_inert() {
             log_args(

@@ -44,7 +44,10 @@ fn streams_do_not_mix() {
     assert_eq!(two.request_headers(true), HeadersStatus::Continue);
     assert_eq!(one.request_headers(true), HeadersStatus::Continue);
     assert_eq!((respond(&one), respond(&two)), (HeadersStatus::Continue, HeadersStatus::Continue));
-    assert_eq!((answered(&one, "x-echo"), answered(&two, "x-echo")), (vec!["1".into()], vec!["2".into()]));
+    assert_eq!(
+        (answered(&one, "x-echo"), answered(&two, "x-echo")),
+        (vec!["1".into()], vec!["2".into()])
+    );
     assert_eq!(envoy.counter("require_header.allowed"), Some(2));
 }
 

@@ -7,6 +7,19 @@
 //! per stream (`proxy_on_context_create`, `_on_done`, `_on_log`, `_on_delete`). What these would
 //! tell, [`crate::vm`] finds out where it matters.
 
+/// The whole export table of a module made by [`export!`](crate::export), sorted as
+/// `pintle module` writes it.
+pub const TABLE: [&str; 8] = [
+    "_initialize",
+    "memory",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_configure",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_headers",
+    "proxy_on_response_headers",
+    "proxy_on_tick",
+];
+
 /// Emits the functions of the ABI for a set of filters, made by [`pintle_core::filters!`], that
 /// stand beside the shipped ones.
 #[macro_export]
@@ -57,11 +70,7 @@ macro_rules! export {
 
             /// `proxy_on_response_headers`
             #[unsafe(no_mangle)]
-            extern "C" fn pintle_on_response_headers(
-                stream: u32,
-                _fields: u32,
-                _end: u32,
-            ) -> u32 {
+            extern "C" fn pintle_on_response_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
                 VM.with(|vm| vm.on_response_headers(stream)) as u32
             }
         };

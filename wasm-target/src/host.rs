@@ -8,7 +8,7 @@ use proxy_wasm::types::{LogLevel, MapType};
 
 use crate::abi;
 use crate::arena::Event;
-use crate::pairs::{self, Pairs};
+use crate::pairs::Pairs;
 use crate::root::Counters;
 
 /// Where notes go: filter state `wasm.pintle.<key>`.
@@ -20,8 +20,8 @@ const KEEP_LINE_BYTES: usize = 16 * 1024;
 /// One stream of Envoy, while one of its events is handled.
 ///
 /// One section is there, that of the event; it is read once, whole, and again after an edit. Of the
-/// other one there is nothing to list or to edit; single request fields can be asked for after the
-/// request phase, as properties.
+/// other one there is nothing to read or to edit: when the response comes, Envoy does not even answer
+/// for the properties `request.*`.
 pub(crate) struct WasmHost<'e> {
     event: &'e Event,
     counters: &'e Counters,
@@ -66,26 +66,6 @@ impl<'e> WasmHost<'e> {
         })
     }
 
-    /// A request field after the request phase, where only a property can be asked for: repeats are
-    /// one value, joined with commas.
-    fn past_request_field(&self, name: &FieldName) -> Option<&'e [u8]> {
-        let path = match name.as_bytes() {
-            b":path" => b"request\0path".to_vec(),
-            b":method" => b"request\0method".to_vec(),
-            b":authority" => b"request\0host".to_vec(),
-            b":scheme" => b"request\0scheme".to_vec(),
-            name => [b"request\0headers\0", name].concat(),
-        };
-        self.property(&path)
-    }
-
-    fn property(&self, path: &[u8]) -> Option<&'e [u8]> {
-        abi::property(self.event, path).unwrap_or_else(|_| {
-            self.failed.set(true);
-            None
-        })
-    }
-
     /// Panics where the request says so, for the tests that show what a panic does.
     #[cfg(feature = "test-panic")]
     pub(crate) fn panic_if_asked(&self, hook: &[u8]) {
@@ -104,16 +84,16 @@ impl Host for WasmHost<'_> {
         section: Section,
         name: &'a FieldName,
     ) -> impl Iterator<Item = &'a [u8]> {
-        if section == Section::Request && self.section == Section::Response {
-            Values::Past(self.past_request_field(name))
-        } else {
-            Values::Listed(self.pairs(section).values(name.as_bytes()))
-        }
+        self.pairs(section).values(name.as_bytes())
     }
 
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
         let path = attribute.envoy_name().replace('.', "\0");
-        self.property(path.as_bytes()).filter(|value| !value.is_empty())
+        let value = abi::property(self.event, path.as_bytes()).unwrap_or_else(|_| {
+            self.failed.set(true);
+            None
+        });
+        value.filter(|value| !value.is_empty())
     }
 
     fn logs(&self, level: Level) -> bool {
@@ -172,22 +152,6 @@ impl Host for WasmHost<'_> {
 
     fn reroute(&mut self) {
         // Envoy does so by itself when a module edits request fields.
-    }
-}
-
-enum Values<'a> {
-    Past(Option<&'a [u8]>),
-    Listed(pairs::Values<'a, 'a>),
-}
-
-impl<'a> Iterator for Values<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        match self {
-            Self::Past(value) => value.take(),
-            Self::Listed(values) => values.next(),
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use pintle_core::testing::corpus::{
 use pintle_core::{NoFurther, Policy};
 use pintle_wasm::abi::fakes::{self, End, Fields};
 use pintle_wasm::vm::Vm;
+use proxy_wasm::types::LogLevel;
 
 const ROOT: u32 = 1;
 const STREAM: u32 = 2;
@@ -29,7 +30,11 @@ fn every_case() {
 
 fn run(case: &Case) -> Vec<Mismatch> {
     fakes::reset();
-    fakes::with(|host| host.create_root(ROOT).tick_milliseconds);
+    fakes::with(|host| {
+        host.create_root(ROOT);
+        // As the real Envoy of the corpus.
+        host.log_level = LogLevel::Debug;
+    });
     let vm = Vm::<NoFurther>::default();
     let config = case.config.as_bytes();
     let loaded = fakes::on_configure(ROOT, config, || vm.on_configure(ROOT, config.len()));

@@ -266,18 +266,6 @@ mod streams {
     }
 
     #[test]
-    fn a_reply_of_others_is_answered_from_properties() {
-        let mut test = Test::with(ECHO);
-        let stream = test.stream(1, &[]);
-        fakes::with(|host| {
-            let stream = host.streams.get_mut(&stream).unwrap();
-            stream.properties.insert(b"request\0headers\0x-id".to_vec(), b"7".to_vec());
-        });
-        assert_eq!(test.response(stream), End::Continue);
-        assert_eq!(answered(stream, "x-echo"), ["7"]);
-    }
-
-    #[test]
     fn the_dead_are_forgotten() {
         let mut test = Test::with(ECHO);
         let (dead, alive) = (test.stream(1, &[("x-id", "1")]), test.stream(1, &[("x-id", "2")]));
@@ -293,8 +281,11 @@ mod streams {
         assert_eq!([asked(&test), asked(&test), asked(&test)], [1, 3, 2]);
         // Nothing of the dead one shows in a stream of the same number.
         fakes::with(|host| {
-            host.create_stream(dead, 1).response.add(b":status", b"200");
+            let stream = host.create_stream(dead, 1);
+            stream.request.add(b":path", b"/");
+            stream.response.add(b":status", b"200");
         });
+        test.request(dead);
         test.response(dead);
         assert_eq!(answered(dead, "x-echo"), [""; 0]);
         test.response(alive);

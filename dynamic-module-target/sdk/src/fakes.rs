@@ -22,6 +22,7 @@ use crate::abi::{
 };
 use crate::config::HttpFilterConfig;
 use crate::hooks;
+use crate::http_filter::EnvoyHttpFilter;
 
 pub use log::{LogLine, set_log_level, take_logs};
 
@@ -49,6 +50,8 @@ pub struct FakeRequest {
 #[derive(Debug)]
 pub struct FakeStream<'e, C: HttpFilterConfig> {
     host: Rc<StreamHost>,
+    /// Of `host`.
+    handle: EnvoyHttpFilter,
     envoy: PhantomData<&'e FakeEnvoy<C>>,
 }
 
@@ -129,7 +132,9 @@ impl<C: HttpFilterConfig> FakeEnvoy<C> {
         host.module.set(unsafe { hooks::filter_new::<C>(self.module, host.as_envoy()) });
         // Hosts before 1.40 cannot take null.
         assert!(!host.module.get().is_null(), "a filter");
-        FakeStream { host, envoy: PhantomData }
+        // SAFETY: the stream keeps `host` for as long as it lends the handle, and no hook runs then.
+        let handle = unsafe { EnvoyHttpFilter::new(host.as_envoy()) };
+        FakeStream { host, handle, envoy: PhantomData }
     }
 
     /// The value of a counter; `None` if it was not defined.
@@ -230,6 +235,11 @@ impl<C: HttpFilterConfig> FakeStream<'_, C> {
     /// Makes the next local reply destroy the filter while it is being sent, as Envoy before 1.40 may.
     pub fn destroy_in_reply(&self) {
         self.host.destroy_in_reply.set(true);
+    }
+
+    /// Envoy, as a hook of this stream has it.
+    pub fn envoy(&mut self) -> &mut EnvoyHttpFilter {
+        &mut self.handle
     }
 
     /// The request's fields as they are now.

@@ -26,7 +26,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use proxy_wasm::types::{Action, LogLevel};
+use proxy_wasm::types::{Action, LogLevel, MapType};
 
 pub use fields::Fields;
 pub use metrics::Metrics;
@@ -127,6 +127,8 @@ pub struct Stream {
     pub filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The local reply; the first one counts.
     pub reply: Option<LocalReply>,
+    /// The request has come to the module, without which Envoy keeps the response from it.
+    known: bool,
     request_open: bool,
     response_open: bool,
 }
@@ -196,6 +198,15 @@ pub fn within<R>(context: u32, callback: impl FnOnce() -> R) -> R {
     answer
 }
 
+/// Enters the callback of stream `id` that opens `map`, for good.
+pub fn enter(id: u32, map: MapType) {
+    with(|host| (host.current, host.effective) = (Some(id), None));
+    with_stream(id, |stream| {
+        stream.request_open = map == MapType::HttpRequestHeaders;
+        stream.response_open = map == MapType::HttpResponseHeaders;
+    });
+}
+
 /// Runs `proxy_on_vm_start` of `root`, with the configuration of the VM to be read.
 pub fn on_vm_start<R>(root: u32, configuration: &[u8], callback: impl FnOnce() -> R) -> R {
     with(|host| host.vm_configuration = Some(configuration.to_vec()));
@@ -214,7 +225,7 @@ pub fn on_configure<R>(root: u32, configuration: &[u8], callback: impl FnOnce() 
 
 /// Runs `proxy_on_request_headers` of stream `id`.
 pub fn on_request_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
-    with_stream(id, |stream| stream.request_open = true);
+    with_stream(id, |stream| (stream.known, stream.request_open) = (true, true));
     let action = within(id, callback);
     with_stream(id, |stream| {
         let end = stream.end(action);
@@ -224,16 +235,18 @@ pub fn on_request_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
     .unwrap_or(End::Continue)
 }
 
-/// Runs `proxy_on_response_headers` of stream `id`, also for a local reply. A reply from here takes
-/// the response's place and does not come back.
+/// Runs `proxy_on_response_headers` of stream `id`, also for a local reply, but not where an earlier
+/// filter has answered, so that the request never came by. A reply from here takes the response's
+/// place and does not come back.
 pub fn on_response_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
     let replied = with_stream(id, |stream| {
         stream.response_open = true;
-        stream.reply.is_some()
+        stream.known.then_some(stream.reply.is_some())
     });
+    let Some(replied) = replied.flatten() else { return End::Continue };
     let action = within(id, callback);
     with_stream(id, |stream| {
-        let end = if replied == Some(true) { ended(action) } else { stream.end(action) };
+        let end = if replied { ended(action) } else { stream.end(action) };
         stream.response_open = end != End::Continue;
         end
     })

@@ -1,1 +1,105 @@
-//! The law of [`Host`] on this host.
+use std::cell::Cell;
+
+use pintle_core::config::HashKey;
+use pintle_core::testing::contract::contract;
+use pintle_core::{NoFurther, Policy};
+
+use super::*;
+use crate::abi::fakes;
+
+fn counters() -> Counters {
+    fakes::reset();
+    let config = br#"{"filters": [{"require_header": {"header": "x-a"}}]}"#;
+    let policy = Policy::<NoFurther>::load(config, HashKey::new([0; 16])).unwrap();
+    Counters::define(&policy)
+}
+
+/// Enters an event of a new stream.
+fn enter(id: u32, section: Section, lines: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) {
+    fakes::with(|host| {
+        host.create_root(1);
+        let stream = host.create_stream(id, 1);
+        let fields = lines.into_iter().collect();
+        match section {
+            Section::Request => stream.request = fields,
+            Section::Response => stream.response = fields,
+        }
+    });
+    fakes::enter(id, map(section));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large sections; the virtual machine's tests make the same calls")]
+fn the_contract() {
+    let (counters, event, last) = (counters(), Event::begin(), Cell::new(1));
+    contract(|section, lines| {
+        last.set(last.get() + 1);
+        enter(last.get(), section, lines);
+        WasmHost::new(&event, &counters, LogLevel::Trace as u32, section)
+    });
+}
+
+#[test]
+fn the_other_section_is_not_there() {
+    let (counters, event) = (counters(), Event::begin());
+    for (here, there) in
+        [(Section::Request, Section::Response), (Section::Response, Section::Request)]
+    {
+        enter(2, here, [(b":x".to_vec(), b"1".to_vec())]);
+        let mut host = WasmHost::new(&event, &counters, LogLevel::Trace as u32, here);
+        let name = FieldName::parse("x-a").unwrap();
+        host.edit(there, Edit::Remove(&name));
+        assert_eq!((host.fields(there).count(), host.values(there, &name).count()), (0, 0));
+        assert!(!host.failed());
+    }
+}
+
+#[test]
+fn a_section_is_read_once_and_again_after_an_edit() {
+    let (counters, event) = (counters(), Event::begin());
+    enter(2, Section::Request, [(b":path".to_vec(), b"/".to_vec())]);
+    let mut host = WasmHost::new(&event, &counters, LogLevel::Trace as u32, Section::Request);
+    let name = FieldName::parse("x-a").unwrap();
+    for _ in 0..3 {
+        assert_eq!(host.values(Section::Request, &name).count(), 0);
+    }
+    host.edit(Section::Request, Edit::Remove(&name));
+    assert_eq!(host.fields(Section::Request).count(), 1);
+    assert_eq!(fakes::with(|host| host.count("proxy_get_header_map_pairs")), 2);
+}
+
+#[test]
+fn attributes_are_properties_and_an_error_is_a_failure() {
+    let (counters, event) = (counters(), Event::begin());
+    enter(2, Section::Request, []);
+    let host = WasmHost::new(&event, &counters, LogLevel::Trace as u32, Section::Request);
+    let set = |value: &[u8]| {
+        let path = b"connection\0requested_server_name".to_vec();
+        fakes::with(|host| host.properties.insert(path, value.to_vec()));
+    };
+    assert_eq!(host.attribute(Attribute::RequestedServerName), None);
+    set(b"");
+    assert_eq!(host.attribute(Attribute::RequestedServerName), None);
+    set(b"a.example");
+    assert_eq!(host.attribute(Attribute::RequestedServerName), Some(&b"a.example"[..]));
+    assert!(!host.failed());
+    fakes::with(|host| host.refused.insert("proxy_get_property", 10));
+    assert_eq!(host.attribute(Attribute::RequestedServerName), None);
+    assert!(host.failed());
+}
+
+#[test]
+fn what_is_logged_may_log() {
+    struct Chatty<'h>(&'h WasmHost<'h>);
+    impl fmt::Display for Chatty<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.log(Level::Info, format_args!("inner"));
+            f.write_str("outer")
+        }
+    }
+    let (counters, event) = (counters(), Event::begin());
+    let host = WasmHost::new(&event, &counters, LogLevel::Info as u32, Section::Request);
+    host.log(Level::Info, format_args!("an {} line", Chatty(&host)));
+    host.log(Level::Debug, format_args!("nothing"));
+    assert_eq!(fakes::with(|host| host.log_lines()), ["inner", "an outer line"]);
+}

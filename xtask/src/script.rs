@@ -1,0 +1,106 @@
+//! What the demo sends, and through which configuration.
+
+use pintle_core::testing::corpus::{Http, Request};
+
+use crate::client;
+
+/// All four filters.
+pub(crate) const CONFIG: &str = r#"{"filters": [
+  {"log_headers": {"request": ["*"], "response": [":status", "hello"]}},
+  {"basic_auth": {
+    "forward_user": "x-user",
+    "rules": [{
+      "when": {"path": [{"exact": "/private"}, {"prefix": "/private/"}]},
+      "credentials": ["alice:wonderland", "bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="]
+    }]
+  }},
+  {"require_header": {
+    "header": "allow",
+    "exact": "true",
+    "deny": {"body": "Forbidden by ASM Wasm Plugin"},
+    "when": {"path": {"prefix": "/allowed"}, "methods": ["GET"]}
+  }},
+  {"headers": {
+    "request": [{"set": {"name": "x-agent", "value": "%REQ(user-agent)%"}}, {"remove": {"name": "x-secret"}}],
+    "response": [{"set": {"name": "hello", "value": "world"}}],
+    "when": {"not": {"hosts": ["*.org"]}}
+  }}
+]}"#;
+
+/// The response fields that the table shows.
+pub(crate) const SHOWN: [&str; 2] = ["hello", "grpc-status"];
+
+/// The request fields that the table shows at the upstream.
+pub(crate) const FORWARDED: [&str; 4] = ["x-user", "x-agent", "x-secret", "allow"];
+
+/// `Basic alice:wonderland`.
+const ALICE: &str = "Basic YWxpY2U6d29uZGVybGFuZA==";
+
+/// One request.
+pub(crate) struct Step {
+    /// How the table calls it.
+    pub(crate) says: String,
+    /// What is sent.
+    pub(crate) request: Request,
+    /// The status that both artefacts have to answer.
+    pub(crate) status: u16,
+}
+
+/// The requests, in order.
+pub(crate) fn script() -> Vec<Step> {
+    let alice = ("authorization", ALICE);
+    vec![
+        step(200, "GET /public", &[]),
+        step(200, "GET /public, x-user made up", &[("x-user", "mallory"), ("user-agent", "curl")]),
+        step(401, "GET /private/x, nobody", &[]),
+        step(200, "GET /private/x, alice", &[alice]),
+        over_http2(step(200, "GET /private/x, alice, HTTP/2", &[alice])),
+        step(
+            200,
+            "GET /private/x, alice, `basic`",
+            &[("authorization", &ALICE.replace("Basic", "basic"))],
+        ),
+        step(200, "GET /private/x, bob, by hash", &[("authorization", "Basic Ym9iOnBhc3N3b3Jk")]),
+        step(401, "GET /private/x, wrong password", &[("authorization", "Basic YWxpY2U6d3Jvbmc=")]),
+        step(
+            401,
+            "GET /private/x, other scheme",
+            &[("authorization", "Bearer YWxpY2U6d29uZGVybGFuZA==")],
+        ),
+        step(401, "GET /private/x, alice twice", &[alice, alice]),
+        step(401, "GET /x/../%70rivate, nobody", &[]),
+        step(400, "GET /private%00, alice", &[alice]),
+        step(403, "GET /allowed", &[]),
+        step(200, "GET /allowed, allow: true", &[("allow", "true"), ("x-secret", "1")]),
+        step(200, "POST /allowed", &[]),
+        over_http2(step(
+            200,
+            "POST /private/x.Y/Call, nobody, gRPC",
+            &[("content-type", "application/grpc"), ("te", "trailers")],
+        )),
+        at("example.org", step(200, "GET /public", &[("x-secret", "1")])),
+    ]
+}
+
+/// `says` begins with method and path.
+fn step(status: u16, says: &str, fields: &[(&str, &str)]) -> Step {
+    let mut words = says.split([' ', ',']);
+    let method = words.next().unwrap_or_default();
+    let mut request = client::get(words.next().unwrap_or_default());
+    request.method = method.into();
+    let fields =
+        fields.iter().map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()));
+    request.message.fields.extend(fields);
+    Step { says: says.into(), request, status }
+}
+
+fn over_http2(mut step: Step) -> Step {
+    step.request.http = Http::Two;
+    step
+}
+
+fn at(authority: &str, mut step: Step) -> Step {
+    step.says += &format!(", {authority}");
+    step.request.authority = authority.into();
+    step
+}
