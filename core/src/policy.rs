@@ -171,24 +171,15 @@ impl<X: FilterSet> Policy<X> {
         answer
     }
 
-    /// Sees a response. Own replies have been through here already, inside
-    /// [`Policy::on_request`], so nothing happens for them.
+    /// Sees a response to a request that went on. Own replies have been through here already, inside
+    /// [`Policy::on_request`]. Replies of the proxy or of an earlier filter to a request that never
+    /// came by stay as they are: proxy-wasm modules do not see them, so nothing happens to them
+    /// anywhere.
     pub fn on_response<H: Host>(&self, stream: &mut Stream, host: &mut H, scratch: &mut Scratch) {
-        if stream.phase == Phase::Replied {
-            return;
+        if stream.phase == Phase::Forwarded {
+            self.respond(stream, host, scratch);
+            scratch.clear();
         }
-        if stream.phase == Phase::Fresh && self.remembers {
-            // A reply of the proxy or of an earlier filter: the request never came by.
-            scratch.arrival.read(host, self.looks, self.encoded_slash);
-            for (index, step) in self.steps.iter().enumerate() {
-                if step.remembers {
-                    let applies = step.applies(host, &scratch.arrival);
-                    remember(index, step, applies, stream, host, scratch);
-                }
-            }
-        }
-        self.respond(stream, host, scratch);
-        scratch.clear();
     }
 
     /// The response phases, in reverse order, as Envoy runs its own filters.

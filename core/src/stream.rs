@@ -43,6 +43,12 @@ impl Stream {
         self.phase == Phase::Replied
     }
 
+    /// Makes it that of a request that went on and left nothing to remember: for a target that has
+    /// forgotten it, as it may where the policy does not [remember](crate::Policy::remembers).
+    pub fn forward(&mut self) {
+        self.phase = Phase::Forwarded;
+    }
+
     /// Makes it as new, its memory kept.
     pub fn clear(&mut self) {
         self.phase = Phase::Fresh;

@@ -125,7 +125,15 @@ impl<X: FilterSet> Vm<X> {
         let root = root(&roots, &event).filter(|root| root.policy.answers());
         let Some(root) = root else { return Action::Continue };
         let log_level = self.log_level.get();
-        let mut stream = remembered.unwrap_or_else(|| self.streams.borrow_mut().fresh());
+        let mut stream = match remembered {
+            Some(stream) => stream,
+            None if root.policy.remembers() => return Action::Continue,
+            None => {
+                let mut stream = self.streams.borrow_mut().fresh();
+                stream.forward();
+                stream
+            }
+        };
         let mut host = WasmHost::new(&event, &root.counters, log_level, Section::Response);
         #[cfg(feature = "test-panic")]
         host.panic_if_asked(b"response");

@@ -9,6 +9,7 @@ use crate::abi::{HeadersStatus, LocalReplyStatus, MetricsResult};
 use crate::buffer::{EnvoyBuffer, HeaderList, HeaderValues, value_at};
 use crate::callbacks;
 use crate::config::{EnvoyCounterId, HttpFilterConfig};
+use crate::grpc;
 
 /// The filter of one stream. All its hooks run on one thread.
 ///
@@ -163,8 +164,9 @@ impl EnvoyHttpFilter {
     /// Answers the request. Return [`HeadersStatus::StopIteration`] after it.
     ///
     /// Once response headers are on their way Envoy resets the stream instead. A gRPC request gets
-    /// a gRPC reply. `details` appear in the access log; no spaces. This filter's own response hook
-    /// does not run for the reply; [`HttpFilter::on_local_reply`] does, before this returns.
+    /// a gRPC reply, with the `grpc-status` that Envoy's own filters would give it for `status`.
+    /// `details` appear in the access log; no spaces. This filter's own response hook does not run
+    /// for the reply; [`HttpFilter::on_local_reply`] does, before this returns.
     pub fn send_response<'h>(
         &mut self,
         status: u32,
@@ -176,7 +178,9 @@ impl EnvoyHttpFilter {
         let mut inline = [MaybeUninit::<ModuleHeader<'h>>::uninit(); INLINE];
         let mut more = Vec::new();
         let mut count = 0_usize;
-        for (key, value) in headers {
+        let grpc_status = self.is_grpc_request().then(|| grpc::status_of(status));
+        let grpc_status = grpc_status.map(|status| (&b"grpc-status"[..], status.as_bytes()));
+        for (key, value) in headers.into_iter().chain(grpc_status) {
             let header =
                 ModuleHeader { key: ModuleBuffer::new(key), value: ModuleBuffer::new(value) };
             match inline.get_mut(count) {
@@ -199,6 +203,13 @@ impl EnvoyHttpFilter {
         // SAFETY: `raw` is valid by `new`; `first` starts `count` headers; all outlive the call. Hooks
         // that run inside it get a handle of their own while this one is borrowed by `&mut`.
         unsafe { callbacks::send_response(self.raw, status, first, count, body, details) }
+    }
+
+    /// Whether the request is one of gRPC. To such a request Envoy gives a gRPC reply, but to 1.40 with
+    /// the status OK, whatever the module denied.
+    fn is_grpc_request(&self) -> bool {
+        let content_type = self.get_request_header_value("content-type");
+        content_type.is_some_and(|value| grpc::is_content_type(&value))
     }
 
     /// Makes Envoy choose the route anew, after a change of request fields.

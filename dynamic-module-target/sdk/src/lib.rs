@@ -62,6 +62,7 @@ mod callbacks;
 mod config;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
+mod grpc;
 pub mod hooks;
 mod http_filter;
 mod log;
