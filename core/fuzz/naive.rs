@@ -25,14 +25,30 @@ pub fn decode(path: &[u8], slash: EncodedSlash) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// For a path that begins with a slash.
-pub fn dots_first(path: &[u8]) -> Vec<u8> {
-    merge(&remove_dots(path))
+/// The path as it came, and what upstreams make of it: decoded or not, its dot segments removed or
+/// its slashes merged, both in either order or neither. Some may be the same.
+pub fn forms(path: &[u8], slash: EncodedSlash) -> Option<Vec<Vec<u8>>> {
+    let decoded = decode(path, slash)?;
+    let slashed = turn_backslashes(path);
+    let mut forms = vec![path.to_vec()];
+    forms.extend(resolved(&slashed));
+    forms.push(decoded.clone());
+    forms.extend(resolved(&decoded));
+    Some(forms)
 }
 
-/// For a path that begins with a slash.
-pub fn merged_first(path: &[u8]) -> Vec<u8> {
-    remove_dots(&merge(path))
+/// The two forms on which everything is done.
+pub fn normalised(decoded: &[u8]) -> [Vec<u8>; 2] {
+    [merge(&remove_dots(decoded)), remove_dots(&merge(decoded))]
+}
+
+pub fn turn_backslashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
+}
+
+fn resolved(text: &[u8]) -> Vec<Vec<u8>> {
+    let [dots_first, merged_first] = normalised(text);
+    vec![merge(text), remove_dots(text), dots_first, merged_first]
 }
 
 /// The value of two hexadecimal digits.
@@ -44,20 +60,19 @@ pub fn hex(digits: &[u8]) -> Option<u8> {
 }
 
 fn remove_dots(path: &[u8]) -> Vec<u8> {
-    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut kept: Vec<Vec<u8>> = Vec::new();
     let mut ends_with_slash = false;
-    for segment in path.split(|byte| *byte == b'/').skip(1) {
-        ends_with_slash = true;
-        match segment {
-            b"." => {}
-            b".." => drop(kept.pop()),
-            _ => {
-                kept.push(segment);
-                ends_with_slash = false;
-            }
+    for (i, segment) in path.split(|byte| *byte == b'/').enumerate() {
+        ends_with_slash = matches!(segment, b"." | b"..");
+        match (i, segment) {
+            // Nothing before the slash that the path begins with.
+            (0, b"") | (_, b".") => {}
+            (_, b"..") => drop(kept.pop()),
+            (0, first) => kept.push(first.to_vec()),
+            (_, segment) => kept.push([b"/", segment].concat()),
         }
     }
-    let mut path: Vec<u8> = kept.iter().flat_map(|segment| [b"/", *segment].concat()).collect();
+    let mut path = kept.concat();
     if ends_with_slash {
         path.push(b'/');
     }

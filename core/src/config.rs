@@ -8,6 +8,7 @@ pub(crate) mod plugins;
 mod pointer;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod structure;
 
 use alloc::vec::Vec;
 
@@ -126,14 +127,16 @@ impl Load {
             self.refuse(&Pointer::Root, Refusal::NoConfiguration);
             return None;
         }
-        match serde_json::from_slice(document) {
-            Ok(json) => Some(json),
-            Err(error) => {
-                let (line, column) = (error.line(), error.column());
-                self.refuse(&Pointer::Root, Refusal::Syntax { line, column });
-                None
-            }
+        let error = match serde_json::from_slice(document) {
+            Ok(json) => return Some(json),
+            Err(error) => error,
+        };
+        let structure = structure::read(document);
+        if structure.is_none() {
+            let (line, column) = (error.line(), error.column());
+            self.refuse(&Pointer::Root, Refusal::Syntax { line, column });
         }
+        structure
     }
 
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, ConfigErrors> {

@@ -26,7 +26,7 @@ pub trait Filter: Sized + Send + Sync + 'static {
     /// The key that names the filter in the configuration's `filters`.
     const KIND: &'static str;
 
-    /// Every reason for which it may reply; each is a counter.
+    /// Every reason for which it may reply; each is a counter, and one that is not here is not counted.
     const DENIALS: &'static [Denial] = &[];
 
     /// Its fields in the configuration; derive `Deserialize` with `deny_unknown_fields`. None is

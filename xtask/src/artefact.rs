@@ -60,6 +60,14 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// The exports of the wasm file, by name.
+pub(crate) fn exports(workspace: &Workspace) -> Result<Vec<String>> {
+    let file = Artefact::Wasm.file(workspace);
+    let module = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    pintle_cli::module::exports(&module)
+        .with_context(|| format!("the exports of {}", file.display()))
+}
+
 async fn build_wasm(workspace: &Workspace) -> Result<()> {
     add_wasm_target(workspace).await?;
     println!("building {}", Artefact::Wasm.file(workspace).display());

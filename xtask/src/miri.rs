@@ -1,9 +1,12 @@
 //! The unsafe code under Miri, Rust's interpreter that finds undefined behaviour.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use tokio::process::Command;
+
+use crate::guard;
+use crate::suite::{Ground, Tally};
 
 const TOOLCHAIN: &str = "nightly";
 
@@ -15,43 +18,44 @@ const TESTS: [&[&str]; 3] = [
     &["--package", "pintle-dynamic-module", "--lib", "--test", "module"],
 ];
 
-/// Runs it all, with the tests' output where ours goes. Without a toolchain that has Miri it says
-/// what is missing; with `CI=true` it installs that.
-pub(crate) fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")?;
-    if !has_miri() {
+/// Runs it all, with the tests' output where ours goes. With `CI=true` a toolchain that has Miri is
+/// installed where there is none.
+pub(crate) async fn run(ground: &Ground) -> Result<Tally> {
+    let mut tally = Tally::default();
+    if !has_miri().await {
         if std::env::var("CI").is_ok_and(|ci| ci == "true") {
-            install()?;
+            install().await?;
         } else {
-            println!(
-                "skipped Miri: install it with `rustup toolchain install {TOOLCHAIN} \
-                 --profile minimal --component miri,rust-src`"
+            let missing = format!(
+                "Miri: `rustup toolchain install {TOOLCHAIN} --profile minimal \
+                 --component miri,rust-src`"
             );
-            return Ok(());
+            tally.skip("the unsafe code under Miri", &missing)?;
+            return Ok(tally);
         }
     }
     for tests in TESTS {
         let mut cargo = rustup(&["run", TOOLCHAIN, "cargo", "miri", "test"]);
         // Artefacts of its own: those of another compiler would be built anew each time.
-        cargo.current_dir(root).args(["--target-dir", "target/miri"]).args(tests);
-        let status = cargo.status().context("starting cargo miri")?;
-        if !status.success() {
-            bail!("cargo miri test {} failed ({status})", tests.join(" "));
-        }
+        let target = ground.workspace.target.join("miri");
+        cargo.current_dir(&ground.workspace.root).arg("--target-dir").arg(target).args(tests);
+        let status = cargo.status().await.context("starting cargo miri")?;
+        let result = if status.success() { Ok(()) } else { Err(anyhow!("it ended with {status}")) };
+        tally.record("miri", format!("cargo miri test {}", tests.join(" ")), result);
     }
-    Ok(())
+    Ok(tally)
 }
 
-fn has_miri() -> bool {
+async fn has_miri() -> bool {
     let mut version = rustup(&["run", TOOLCHAIN, "cargo", "miri", "--version"]);
-    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     status.is_ok_and(|status| status.success())
 }
 
-fn install() -> Result<()> {
+async fn install() -> Result<()> {
     let components = ["--profile", "minimal", "--component", "miri,rust-src"];
     let mut install = rustup(&["toolchain", "install", TOOLCHAIN]);
-    let status = install.args(components).status().context("starting rustup")?;
+    let status = install.args(components).status().await.context("starting rustup")?;
     if !status.success() {
         bail!("rustup toolchain install {TOOLCHAIN} failed ({status})");
     }
@@ -60,8 +64,8 @@ fn install() -> Result<()> {
 
 /// Without the settings that the Cargo that runs us has made for its own toolchain.
 fn rustup(arguments: &[&str]) -> Command {
-    let mut rustup = Command::new("rustup");
-    rustup.args(arguments).stdin(Stdio::null());
+    let mut rustup = guard::command("rustup");
+    rustup.args(arguments);
     for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
         rustup.env_remove(name);
     }

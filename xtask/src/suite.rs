@@ -5,12 +5,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
-use crate::{artefact, corpus, crates, fuzz, grpc, traffic, updates};
+use crate::{artefact, corpus, crates, deploy, documents, fuzz, grpc, miri, traffic, updates};
 
 /// What `cargo xtask test` is told.
 #[derive(clap::Args)]
@@ -34,8 +34,11 @@ const SUITES: &[Suite] = &[
     Suite("corpus", Runs::OnEnvoy(|ground, envoy| Box::pin(corpus::run(ground, envoy)))),
     Suite("traffic", Runs::OnEnvoy(|ground, envoy| Box::pin(traffic::run(ground, envoy)))),
     Suite("grpc", Runs::OnEnvoy(|ground, envoy| Box::pin(grpc::run(ground, envoy)))),
+    Suite("documents", Runs::OnEnvoy(|ground, envoy| Box::pin(documents::run(ground, envoy)))),
+    Suite("deploy", Runs::OnEnvoy(|ground, envoy| Box::pin(deploy::run(ground, envoy)))),
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("fuzz", Runs::Once(|ground| Box::pin(fuzz::run(ground)))),
+    Suite("miri", Runs::Once(|ground| Box::pin(miri::run(ground)))),
 ];
 
 /// A name, and what runs under it.
@@ -205,6 +208,12 @@ impl Tally {
 }
 
 async fn build(ground: &Ground) -> Result<Tally> {
+    let mut tally = Tally::default();
     artefact::build(&ground.workspace).await?;
-    Ok(Tally::default())
+    let exports = artefact::exports(&ground.workspace).map(|exports| {
+        let expected = pintle_wasm::exports::TABLE;
+        if exports == expected { Ok(()) } else { Err(anyhow!("{exports:?}, not {expected:?}")) }
+    });
+    tally.record("wasm", "exports of the callbacks in use and no other", exports.flatten());
+    Ok(tally)
 }

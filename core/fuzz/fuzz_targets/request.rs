@@ -161,16 +161,14 @@ impl<'i> Request<'i> {
         assert!(self.method != b"DELETE" || may_delete, "a way around a condition on the method");
     }
 
-    /// How upstreams take the path: as it is, and decoded with its dot segments removed before or
-    /// after slashes are merged.
+    /// How upstreams take the path: decoded or not, its dot segments removed or its slashes merged,
+    /// both in either order or neither; and with nothing but its backslashes turned, which is no
+    /// form and still no way around.
     fn forms(&self) -> Vec<Vec<u8>> {
         let raw = without_query(self.path);
-        let decoded =
-            naive::decode(raw, EncodedSlash::Decode).expect("an invalid path was let through");
-        let mut forms = vec![raw.to_vec()];
-        if decoded.starts_with(b"/") {
-            forms.extend([naive::dots_first(&decoded), naive::merged_first(&decoded)]);
-        }
+        let mut forms =
+            naive::forms(raw, EncodedSlash::Decode).expect("an invalid path was let through");
+        forms.push(naive::turn_backslashes(raw));
         forms
     }
 

@@ -10,6 +10,7 @@ use super::steps::Shipped;
 use crate::arrival::{Arrival, Looks};
 use crate::denial::Denial;
 use crate::fields::FieldName;
+use crate::filter::log_headers::RequestId;
 use crate::filter::{FilterSet, Phases, Request, Response};
 use crate::flow::Flow;
 use crate::host::{Attribute, Counter, Edit, Host, Level, Repeated, Section};
@@ -108,15 +109,18 @@ impl<X: FilterSet> Step<X> {
         list.extend(outcomes.map(|outcome| CounterName { filter: self.name.clone(), outcome }));
     }
 
-    fn counter(&self, outcome: Outcome) -> Counter {
+    /// Counts what became of a request; a denial that the filter did not declare has no counter.
+    fn count<H: Host>(&self, host: &H, outcome: Outcome) {
         let place = match outcome {
-            Outcome::Allowed => 0,
-            Outcome::Observed => 1,
+            Outcome::Allowed => Some(0),
+            Outcome::Observed => Some(1),
             Outcome::Denied(denial) => {
-                self.denials.iter().position(|d| *d == denial).map_or(1, |i| i.saturating_add(2))
+                self.denials.iter().position(|d| *d == denial).map(|i| i.saturating_add(2))
             }
         };
-        Counter(self.counters.saturating_add(u32::try_from(place).unwrap_or(0)))
+        if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
+            host.add(Counter(self.counters.saturating_add(place)), 1);
+        }
     }
 
     pub(super) fn looks(&self) -> Looks {
@@ -176,9 +180,9 @@ impl<X: FilterSet> Step<X> {
                 self.observed(host, "edited");
             }
             (Flow::Continue, _) if self.counts_once() => {}
-            (Flow::Continue, _) => host.add(self.counter(Outcome::Allowed), 1),
+            (Flow::Continue, _) => self.count(host, Outcome::Allowed),
             (Flow::Reply(reply), Mode::Enforce) => {
-                host.add(self.counter(Outcome::Denied(reply.denial)), 1);
+                self.denied(host, reply.denial);
                 return Flow::Reply(reply);
             }
             (Flow::Reply(reply), Mode::Observe) => self.observed(host, reply.denial.slug()),
@@ -196,12 +200,12 @@ impl<X: FilterSet> Step<X> {
     }
 
     fn count_observed<H: Host>(&self, host: &mut H, verdict: &'static str) {
-        host.add(self.counter(Outcome::Observed), 1);
+        self.count(host, Outcome::Observed);
         host.note(&self.observed_note, verdict.as_bytes());
     }
 
     fn log_observed<H: Host>(&self, host: &H, id: Option<&[u8]>, verdict: &'static str) {
-        let id = crate::filter::log_headers::RequestId(id);
+        let id = RequestId(id);
         host.log(Level::Info, format_args!("{id} observed {}: {verdict}", self.name));
     }
 
@@ -216,8 +220,13 @@ impl<X: FilterSet> Step<X> {
         self.mode == Mode::Observe && self.phases == Phases::Both && self.only_edits()
     }
 
+    /// Counts and logs a verdict that is carried out.
     pub(super) fn denied<H: Host>(&self, host: &H, denial: Denial) {
-        host.add(self.counter(Outcome::Denied(denial)), 1);
+        self.count(host, Outcome::Denied(denial));
+        if host.logs(Level::Debug) {
+            let id = RequestId(host.values(Section::Request, FieldName::X_REQUEST_ID).next());
+            host.log(Level::Debug, format_args!("{id} denied {}: {}", self.name, denial.slug()));
+        }
     }
 
     /// Runs the response phase, and counts it where the request phase did not. `observed`: the
@@ -241,7 +250,7 @@ impl<X: FilterSet> Step<X> {
                 self.log_observed(host, id, "edited");
             }
         } else {
-            host.add(self.counter(Outcome::Allowed), 1);
+            self.count(host, Outcome::Allowed);
         }
     }
 }
