@@ -107,7 +107,6 @@ impl Phases {
 }
 
 /// What a filter sees of a request beside its fields, and memory to work in.
-#[derive(Debug)]
 pub struct Request<'a> {
     pub(crate) arrival: &'a Arrival,
     /// A buffer that keeps its capacity from request to request.
@@ -115,7 +114,6 @@ pub struct Request<'a> {
 }
 
 /// What a filter sees of a response beside its fields, and memory to work in.
-#[derive(Debug)]
 pub struct Response<'a> {
     /// The values of [`Filter::kept_fields`].
     pub kept: Kept<'a>,

@@ -67,6 +67,7 @@ pub(crate) struct NamePattern {
     text: Box<[u8]>,
     open_start: bool,
     open_end: bool,
+    name: Option<FieldName>,
 }
 
 impl NamePattern {
@@ -74,11 +75,23 @@ impl NamePattern {
         let (open_start, rest) = text.strip_prefix('*').map_or((false, text), |rest| (true, rest));
         let (open_end, name) = rest.strip_suffix('*').map_or((false, rest), |rest| (true, rest));
         if name.is_empty() {
-            return open_start.then(|| Self { text: Box::default(), open_start, open_end });
+            return open_start.then(|| Self {
+                text: Box::default(),
+                open_start,
+                open_end,
+                name: None,
+            });
         }
         let name =
             FieldName::parse_readable(name).filter(|name| !name.as_bytes().contains(&b'*'))?;
-        Some(Self { text: name.as_bytes().into(), open_start, open_end })
+        let text = name.as_bytes().into();
+        let name = (!open_start && !open_end).then_some(name);
+        Some(Self { text, open_start, open_end, name })
+    }
+
+    /// The one field that it stands for, where there is no `*` in it.
+    pub(crate) fn name(&self) -> Option<&FieldName> {
+        self.name.as_ref()
     }
 
     fn matches(&self, name: &[u8]) -> bool {

@@ -1,12 +1,13 @@
 //! Memory that the target owns and every event of a worker works in.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::arrival::Arrival;
 
 /// Buffers that keep their capacity from event to event, one per worker or VM: the reason why an
 /// ordinary request takes no heap memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     pub(crate) arrival: Arrival,
     pub(crate) buffer: Vec<u8>,
@@ -17,13 +18,25 @@ pub struct Scratch {
 const KEPT_BYTES: usize = 64 * 1024;
 
 impl Scratch {
-    /// Empties the buffer, which may have held a secret, and lets an outsized one go.
+    /// Clears what an event left.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        if !self.buffer.is_empty() {
-            self.buffer.fill(0);
-            self.buffer.clear();
-            self.buffer.shrink_to(KEPT_BYTES);
-        }
+        clear(&mut self.buffer);
+    }
+}
+
+/// Empties a buffer, which may have held a secret, and lets an outsized one go.
+#[inline]
+pub(crate) fn clear(buffer: &mut Vec<u8>) {
+    if !buffer.is_empty() {
+        buffer.fill(0);
+        buffer.clear();
+        buffer.shrink_to(KEPT_BYTES);
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scratch(..)")
     }
 }

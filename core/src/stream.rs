@@ -1,14 +1,16 @@
 //! What one stream remembers from its request to its response.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use crate::fields::FieldName;
+use crate::scratch;
 
 /// What one stream remembers: which filters its response is for, and the request's values that they
 /// need. Takes no heap memory unless a value is kept; [`Stream::clear`] leaves the memory for the
 /// next stream.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Stream {
     pub(crate) phase: Phase,
     /// A bit for each step with a response phase: whether its `when` held.
@@ -30,7 +32,6 @@ pub(crate) enum Phase {
     Replied,
 }
 
-#[derive(Debug)]
 struct KeptValue {
     step: usize,
     field: usize,
@@ -49,13 +50,14 @@ impl Stream {
         self.phase = Phase::Forwarded;
     }
 
-    /// Makes it as new, its memory kept.
+    /// Makes it as new, its memory kept; the values in it may have been secrets, and an outsized
+    /// buffer goes.
     pub fn clear(&mut self) {
         self.phase = Phase::Fresh;
         self.applies = 0;
         self.observed = 0;
         self.kept.clear();
-        self.bytes.clear();
+        scratch::clear(&mut self.bytes);
     }
 
     pub(crate) fn keep(&mut self, step: usize, field: usize, value: &[u8]) {
@@ -66,6 +68,12 @@ impl Stream {
 
     pub(crate) fn kept<'a>(&'a self, step: usize, names: &'a [FieldName]) -> Kept<'a> {
         Kept { stream: self, step, names }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stream({:?}, {} values kept)", self.phase, self.kept.len())
     }
 }
 

@@ -288,13 +288,13 @@ impl PathMatch {
     /// Like [`PathMatch::compile`]. No path begins without a slash, but for the `*` of `OPTIONS *`,
     /// so what does would be a condition that never holds.
     fn compile_rooted(fields: PathFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
-        let (key, rooted) = match &fields {
-            PathFields::Exact(text) => ("exact", text.is_empty() || text == "*" || is_rooted(text)),
-            PathFields::Prefix(text) => ("prefix", text.is_empty() || is_rooted(text)),
-            PathFields::Suffix(_) | PathFields::Regex(_) => ("", true),
+        let compiled = Self::compile(fields, at, load)?;
+        let (key, rooted) = match &compiled {
+            Self::Exact(text) => ("exact", **text == *b"*" || text.starts_with(b"/")),
+            Self::Prefix(text) => ("prefix", text.starts_with(b"/")),
+            Self::Suffix(_) | Self::Regex(_) => return Some(compiled),
         };
-        load.expect(&at.key(key), rooted.then_some(()), "a path that begins with a slash")?;
-        Self::compile(fields, at, load)
+        load.expect(&at.key(key), rooted.then_some(compiled), "a path that begins with a slash")
     }
 
     pub(crate) fn compile(fields: PathFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
@@ -335,18 +335,23 @@ impl PathMatch {
     }
 }
 
-/// Whether a configured path begins with a slash, however it is written.
-fn is_rooted(text: &str) -> bool {
-    text.starts_with(['/', '\\', '%', '?', '#'])
-}
-
 impl HeaderMatch {
     fn compile(fields: HeaderFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
-        let name = load.readable_field(&at.key("name"), &fields.name);
+        let name = FieldName::parse_readable(&fields.name).filter(|name| name != FieldName::PATH);
+        let expected = "a field name (RFC 9110 section 5.1); `:path` belongs in `path`";
+        let name = load.expect(&at.key("name"), name, expected);
         let conditions = (fields.exact, fields.prefix, fields.present, fields.absent);
         let value = match conditions {
             (None, None, None, None) => Some(ValueMatch::Present),
-            (Some(text), None, None, None) => Some(ValueMatch::Exact(text.into_bytes().into())),
+            (Some(text), None, None, None) => {
+                let fits = (text.trim_ascii() == text)
+                    .then(|| ValueMatch::Exact(text.into_bytes().into()));
+                Some(load.expect(
+                    &at.key("exact"),
+                    fits,
+                    "a value without white space at its ends",
+                )?)
+            }
             (None, Some(text), None, None) => {
                 let fits =
                     (!text.is_empty()).then_some(ValueMatch::Prefix(text.into_bytes().into()));

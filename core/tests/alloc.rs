@@ -160,6 +160,7 @@ fn conditions() {
         "/none/of/them",
         "/%61//../b/../api",
         "/x/../public/%2e%2e//a",
+        "/x\\y/../%2e%2e//z%2Fw/..%5C/a.html",
     ] {
         let mut request = ORDINARY.to_vec();
         request[1].1 = path;

@@ -1,26 +1,68 @@
-//! What `docs/configuration.md` says holds.
+//! What `docs/configuration.md` and `docs/migrating.md` say holds.
 
-use pintle_core::config::HashKey;
-use pintle_core::{Denial, Filter, NoFurther, Policy, filter};
+use pintle_core::config::{ConfigErrors, HashKey};
+use pintle_core::{Denial, Filter, Policy, filter};
+
+fn read(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/");
+    std::fs::read_to_string([folder, name].concat()).unwrap()
+}
 
 fn text() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))
-        .unwrap()
+    read("configuration.md")
+}
+
+fn load(document: &str) -> Result<Policy, ConfigErrors> {
+    Policy::load(document.as_bytes(), HashKey::new([0; 16]))
 }
 
 #[test]
 fn examples_load() {
-    let text = text();
-    let examples: Vec<&str> = text
-        .split("```json\n")
-        .skip(1)
-        .map(|rest| rest.split_once("\n```").expect("an end").0)
-        .collect();
-    assert!(examples.len() >= 9, "{}", examples.len());
-    for example in examples {
-        let policy = Policy::<NoFurther>::load(example.as_bytes(), HashKey::new([0; 16]));
-        let policy = policy.unwrap_or_else(|errors| panic!("{errors}\n{example}"));
-        assert!(!policy.is_inert(), "{example}");
+    for (name, least) in [("configuration.md", 9), ("migrating.md", 4)] {
+        let text = read(name);
+        let examples: Vec<&str> = text
+            .split("```json\n")
+            .skip(1)
+            .map(|rest| rest.split_once("\n```").expect("an end").0)
+            .collect();
+        assert!(examples.len() >= least, "{name}: {}", examples.len());
+        for example in examples {
+            let policy = load(example).unwrap_or_else(|errors| panic!("{errors}\n{example}"));
+            assert!(!policy.is_inert(), "{example}");
+        }
+    }
+}
+
+#[test]
+fn migrating_says_what_documents_of_basic_auth_are_refused() {
+    let document = |realm: &str, credential: &str, more: &str| {
+        format!(
+            r#"{{"realm": "{realm}", "basic_auth_rules": [{{"prefix": "/", "request_methods": ["GET"],
+                "credentials": ["{credential}"]{more}}}]}}"#
+        )
+    };
+    let plain = document("istio", "ok:test", "");
+    assert!(load(&plain).is_ok());
+    let refused = [
+        // "us\u{e9}r:pw" in Latin-1, and "ok:test\n".
+        (document("istio", "dXPpcjpwdw==", ""), "not UTF-8"),
+        (document("istio", "b2s6dGVzdAo=", ""), "line breaks"),
+        (document("istio", "ok:test", r#", "host": ["a"]"#), "/basic_auth_rules/0/host"),
+        (document("istio", "ok:test", r#", "hosts": ["a:80"]"#), "/basic_auth_rules/0/hosts/0"),
+        (document("\u{e9}", "ok:test", ""), "/realm"),
+    ];
+    for (document, why) in refused {
+        let errors = load(&document).unwrap_err().to_string();
+        assert!(errors.contains(why), "{errors}");
+    }
+    assert!(load("{}").unwrap().is_inert());
+    assert!(load("").unwrap_err().to_string().contains("docs/migrating.md"));
+    // Those to come.
+    for document in [
+        r#"{"auth_authority": "a", "auth_cluster_name": "b"}"#,
+        r#"{"targetURLPrefixes": ["http://a/"]}"#,
+    ] {
+        assert!(load(document).is_err());
     }
 }
 

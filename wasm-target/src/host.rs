@@ -71,7 +71,7 @@ impl<'e> WasmHost<'e> {
     #[cfg(feature = "test-panic")]
     pub(crate) fn panic_if_asked(&self, hook: &[u8]) {
         let mut asked = self.pairs(self.section).values(b"x-pintle-test-panic");
-        assert!(asked.all(|asked| asked != hook), "asked for");
+        assert!(asked.all(|asked| asked != hook), "x-pintle-test-panic asked for it");
     }
 }
 

@@ -106,6 +106,8 @@ impl<X: FilterSet> Vm<X> {
                 streams.remember(id, Memory::Replied);
             }
         }
+        // An old host may run the response's callback inside of the call that sends the reply.
+        drop(streams);
         match answer {
             Some(Answer::Continue) => Action::Continue,
             Some(Answer::Reply(reply)) => send(&reply),

@@ -23,12 +23,11 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(forms.is_some(), expected.is_some() || is_ordinary(raw));
     let Some(forms) = forms else { return };
 
-    assert!((1..=10).contains(&forms.len()));
     assert_eq!(forms[0], raw);
     for (i, form) in forms.iter().enumerate() {
         assert!(!forms[..i].contains(form), "twice the same form");
         assert!(form.len() <= raw.len(), "a form longer than the path");
-        assert!(i == 0 || !form.contains(&b'\\'), "a backslash that is no slash");
+        assert!(i == 0 || !form.contains(&0), "a NUL");
     }
     if is_ordinary(raw) {
         assert_eq!(forms.len(), 1);
@@ -37,14 +36,10 @@ fuzz_target!(|input: &[u8]| {
         assert!(expected.is_none_or(|naive| naive.iter().all(|form| form == raw)));
         return;
     }
-    let mut naive: Vec<Vec<u8>> = Vec::new();
-    for form in expected.expect("a path that is not ordinary was decoded") {
-        if !naive.contains(&form) {
-            naive.push(form);
-        }
-    }
-    assert_eq!(forms, naive);
-    let decoded = naive::decode(raw, slash).expect("it was decoded before");
+    let naive = expected.expect("a path that is not ordinary was decoded");
+    assert!(naive.iter().all(|form| forms.contains(form)), "a form is missing");
+    assert!(forms.iter().all(|form| naive.contains(form)), "a form that nobody reads");
+    let decoded = naive::decode(raw, naive::Slashes::most(slash)).expect("it was decoded before");
     for form in &naive::normalised(&decoded) {
         assert!(forms.contains(form), "a normalised form is missing");
         assert_normalised(form, slash);

@@ -161,15 +161,10 @@ impl<'i> Request<'i> {
         assert!(self.method != b"DELETE" || may_delete, "a way around a condition on the method");
     }
 
-    /// How upstreams take the path: decoded or not, its dot segments removed or its slashes merged,
-    /// both in either order or neither; and with nothing but its backslashes turned, which is no
-    /// form and still no way around.
+    /// How upstreams take the path.
     fn forms(&self) -> Vec<Vec<u8>> {
-        let raw = without_query(self.path);
-        let mut forms =
-            naive::forms(raw, EncodedSlash::Decode).expect("an invalid path was let through");
-        forms.push(naive::turn_backslashes(raw));
-        forms
+        naive::forms(without_query(self.path), EncodedSlash::Decode)
+            .expect("an invalid path was let through")
     }
 
     fn is_private(&self) -> bool {

@@ -13,10 +13,11 @@ use crate::flow::Flow;
 use crate::host::{Edit, Host, Section};
 use crate::redaction::{is_secret, is_uri};
 use crate::stream::Kept;
+use crate::syntax::field;
 use crate::syntax::template::{self, Part};
 
 /// The fields of `headers` in the configuration; at least one rule.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -32,7 +33,7 @@ pub struct HeadersFields {
 
 /// One edit. A value is text with `%REQ(name)%`, `%RESP(name)%` (responses alone) and `%%`. Where it
 /// comes out empty, `set` removes the field and the others do nothing.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_rule"))]
 #[serde(rename_all = "snake_case")]
 pub enum RuleFields {
@@ -49,7 +50,7 @@ pub enum RuleFields {
 }
 
 /// A field and its value.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_value"))]
 #[serde(deny_unknown_fields)]
 pub struct ValueFields {
@@ -60,7 +61,7 @@ pub struct ValueFields {
 }
 
 /// A field to remove.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_remove"))]
 #[serde(deny_unknown_fields)]
 pub struct RemoveFields {
@@ -69,7 +70,7 @@ pub struct RemoveFields {
 }
 
 /// A field and its new name.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "headers_rename"))]
 #[serde(deny_unknown_fields)]
 pub struct RenameFields {
@@ -80,7 +81,6 @@ pub struct RenameFields {
 }
 
 /// See [`HeadersFields`].
-#[derive(Debug)]
 pub struct Headers {
     request: Box<[Rule]>,
     response: Box<[Rule]>,
@@ -88,13 +88,11 @@ pub struct Headers {
     secrets: Vec<FieldName>,
 }
 
-#[derive(Debug)]
 struct Rule {
     name: FieldName,
     action: Action,
 }
 
-#[derive(Debug)]
 enum Action {
     Set(Value),
     Append(Value),
@@ -104,14 +102,12 @@ enum Action {
 }
 
 /// A value: a literal that was checked at load, or parts to put together.
-#[derive(Debug)]
 enum Value {
     /// `None`: the empty value.
     Literal(Option<FieldText>),
     Parts(Box<[Piece]>),
 }
 
-#[derive(Debug)]
 enum Piece {
     Literal(Box<[u8]>),
     Field(Section, FieldName),
@@ -340,7 +336,7 @@ impl Value {
                 (Piece::Field(section, name), _) => join(buffer, host.values(*section, name)),
             }
         }
-        FieldValue::new(buffer.trim_ascii())
+        FieldValue::new(field::trim(buffer))
     }
 }
 
@@ -383,7 +379,7 @@ fn rename<H: Host>(
     }
     host.edit(section, Edit::Remove(from));
     let mut set = false;
-    let values = buffer.split(|byte| *byte == 0).map(<[u8]>::trim_ascii);
+    let values = buffer.split(|byte| *byte == 0).map(field::trim);
     for value in values.filter_map(FieldValue::new) {
         host.edit(section, if set { Edit::Append(to, value) } else { Edit::Set(to, value) });
         set = true;

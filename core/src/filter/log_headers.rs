@@ -59,6 +59,8 @@ pub struct LogHeaders {
     response: Option<Selection>,
     level: Level,
     redact: Redaction,
+    /// What `redact` names whole: secret to all filters, so that copies of it are found.
+    secrets: Vec<FieldName>,
     max_value_bytes: usize,
 }
 
@@ -108,6 +110,7 @@ impl Filter for LogHeaders {
                 LevelFields::Warn => Level::Warn,
                 LevelFields::Error => Level::Error,
             },
+            secrets: patterns.as_ref()?.iter().filter_map(NamePattern::name).cloned().collect(),
             redact: Redaction::new(patterns?),
             max_value_bytes: max?,
         })
@@ -119,6 +122,10 @@ impl Filter for LogHeaders {
             (None, Some(_)) => Phases::Response,
             (Some(_), Some(_)) => Phases::Both,
         }
+    }
+
+    fn secret_fields(&self) -> &[FieldName] {
+        &self.secrets
     }
 
     fn kept_fields(&self) -> &[FieldName] {

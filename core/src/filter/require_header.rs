@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::{Load, Pointer, Refusal};
 use crate::denial::Denial;
-use crate::fields::{Field, FieldName, FieldValue};
+use crate::fields::{Field, FieldName, FieldText, FieldValue};
 use crate::filter::{Filter, Phases, Request};
 use crate::flow::{Flow, Reply};
 use crate::host::{Host, Section};
@@ -18,7 +18,7 @@ use crate::pattern;
 
 /// The fields of `require_header` in the configuration; with neither `exact`, `prefix` nor `regex`
 /// the field need only be present.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
@@ -49,7 +49,7 @@ pub struct RequireHeaderFields {
 }
 
 /// The reply to a request that is denied.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "deny"))]
 #[serde(deny_unknown_fields)]
 pub struct DenyFields {
@@ -66,7 +66,7 @@ pub struct DenyFields {
 }
 
 /// One field of a reply.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "deny_header"))]
 #[serde(deny_unknown_fields)]
 pub struct DenyHeader {
@@ -77,7 +77,6 @@ pub struct DenyHeader {
 }
 
 /// See [`RequireHeaderFields`].
-#[derive(Debug)]
 pub struct RequireHeader {
     name: FieldName,
     value: Requirement,
@@ -87,10 +86,9 @@ pub struct RequireHeader {
     body: Box<[u8]>,
 }
 
-#[derive(Debug)]
 enum Requirement {
     Present,
-    Exact(Box<[u8]>),
+    Exact(FieldText),
     Prefix(Box<[u8]>),
     Regex(Box<Regex>),
 }
@@ -104,8 +102,11 @@ impl Filter for RequireHeader {
         let name = load.readable_field(&at.key("header"), &fields.header);
         let value = match (fields.exact, fields.prefix, fields.regex) {
             (None, None, None) => Some(Requirement::Present),
-            (Some(text), None, None) => not_empty(&text, &at.key("exact"), load)
-                .map(|()| Requirement::Exact(text.into_bytes().into())),
+            (Some(text), None, None) => {
+                let text = FieldText::new(text);
+                load.expect(&at.key("exact"), text, "a field value (RFC 9110 section 5.5)")
+                    .map(Requirement::Exact)
+            }
             (None, Some(text), None) => not_empty(&text, &at.key("prefix"), load)
                 .map(|()| Requirement::Prefix(text.into_bytes().into())),
             (None, None, Some(text)) => {
@@ -152,7 +153,7 @@ impl Requirement {
     fn passes(&self, value: &[u8]) -> bool {
         match self {
             Self::Present => true,
-            Self::Exact(text) => value.ct_eq(text).into(),
+            Self::Exact(text) => value.ct_eq(text.value().as_bytes()).into(),
             Self::Prefix(text) => value
                 .split_at_checked(text.len())
                 .is_some_and(|(start, _)| start.ct_eq(text).into()),

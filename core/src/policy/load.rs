@@ -106,6 +106,7 @@ fn steps<X: FilterSet>(list: &Json, load: &mut Load) -> Option<Vec<Step<X>>> {
     let mut names: Vec<String> = Vec::new();
     let steps: Vec<Option<Step<X>>> = filters
         .iter()
+        .take(MAX_FILTERS)
         .enumerate()
         .map(|(i, filter)| step(filter, &at.index(i), &mut names, load))
         .collect();

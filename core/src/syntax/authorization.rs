@@ -64,7 +64,7 @@ impl core::error::Error for BasicError {}
 /// ```
 pub fn basic<'b>(value: &[u8], decoded: &'b mut Vec<u8>) -> Result<Credential<'b>, BasicError> {
     decoded.clear();
-    let value = trim(value);
+    let value = field::trim(value);
     let token = match basic_token(value) {
         Err(BasicError::OtherScheme) => return Err(BasicError::OtherScheme),
         _ if value.contains(&b',') => return Err(BasicError::Repeated),
@@ -136,20 +136,6 @@ pub fn basic_token(value: &[u8]) -> Result<&[u8], BasicError> {
         token = after;
     }
     if token.is_empty() { Err(BasicError::Malformed) } else { Ok(token) }
-}
-
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let Some((&first, rest)) = value.split_first()
-        && field::is_white_space(first)
-    {
-        value = rest;
-    }
-    while let Some((&last, rest)) = value.split_last()
-        && field::is_white_space(last)
-    {
-        value = rest;
-    }
-    value
 }
 
 #[cfg(test)]

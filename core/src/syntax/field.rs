@@ -32,6 +32,21 @@ pub(crate) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
+/// `value` without the SP and HTAB around it, which are no part of it (RFC 9110 section 5.5).
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let Some((&first, rest)) = value.split_first()
+        && is_white_space(first)
+    {
+        value = rest;
+    }
+    while let Some((&last, rest)) = value.split_last()
+        && is_white_space(last)
+    {
+        value = rest;
+    }
+    value
+}
+
 /// Whether `byte` is a `tchar` (RFC 9110 section 5.6.2).
 pub(crate) fn is_tchar(byte: u8) -> bool {
     matches!(

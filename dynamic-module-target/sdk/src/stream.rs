@@ -38,8 +38,15 @@ pub(crate) fn store<C: HttpFilterConfig>(config: NonNull<C>, filter: C::Filter) 
 }
 
 /// What stands for a filter that could not be made. Not null: to Envoy before 1.40 that is no obstacle to
-/// calling hooks with it.
-pub(crate) const FAILED: FilterModule = ptr::without_provenance(1);
+/// calling hooks with it. No object is at the last address; at the first ones a configuration without
+/// data could be.
+pub(crate) const FAILED: FilterModule = ptr::without_provenance(usize::MAX);
+
+/// Whether nothing was stored there. Null and [`FAILED`] are neighbours: one comparison.
+#[inline]
+fn is_absent(module: FilterModule) -> bool {
+    module.addr().wrapping_add(1) <= 1
+}
 
 /// Why a hook did not run on a filter.
 pub(crate) enum Absent {
@@ -61,7 +68,7 @@ pub(crate) unsafe fn enter<C: HttpFilterConfig, R>(
     module: FilterModule,
     code: impl FnOnce(&C, &C::Filter) -> R,
 ) -> Result<R, Absent> {
-    if module.addr() <= FAILED.addr() {
+    if is_absent(module) {
         return Err(if module.is_null() { Absent::Gone } else { Absent::Failed });
     }
     if stateless::<C>() {
@@ -92,7 +99,7 @@ pub(crate) unsafe fn enter<C: HttpFilterConfig, R>(
 ///
 /// `module` is as for [`enter`]; this is the last use of it but for hooks that run.
 pub(crate) unsafe fn destroy<C: HttpFilterConfig>(module: FilterModule) {
-    if module.addr() <= FAILED.addr() || stateless::<C>() {
+    if is_absent(module) || stateless::<C>() {
         return;
     }
     let stream = module.cast::<Stream<C>>().cast_mut();

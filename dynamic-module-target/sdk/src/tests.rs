@@ -361,6 +361,37 @@ fn a_filter_without_data_takes_no_memory() {
     assert_eq!(stream.request().last(), Some(&(b"x-config".to_vec(), b"c".to_vec())));
 }
 
+#[test]
+fn neither_needs_a_configuration_data() {
+    struct Config;
+    struct Filter;
+    impl HttpFilterConfig for Config {
+        type Filter = Filter;
+        fn new(_: &mut EnvoyHttpFilterConfig, _: &str, _: &[u8]) -> Option<Self> {
+            Some(Config)
+        }
+        fn new_http_filter(&self, _: &EnvoyHttpFilter) -> Filter {
+            Filter
+        }
+    }
+    impl HttpFilter for Filter {
+        type Config = Config;
+        fn on_request_headers(
+            &self,
+            _: &Config,
+            envoy: &mut EnvoyHttpFilter,
+            _: bool,
+        ) -> HeadersStatus {
+            envoy.set_request_header("x-ran", "1");
+            HeadersStatus::Continue
+        }
+    }
+    let envoy = FakeEnvoy::<Config>::load("", b"").expect("a configuration");
+    let stream = envoy.stream(request());
+    assert_eq!(stream.request_headers(true), HeadersStatus::Continue);
+    assert_eq!(stream.request().last(), Some(&(b"x-ran".to_vec(), b"1".to_vec())));
+}
+
 fn unevaluated() -> u8 {
     panic!("the level is off")
 }
