@@ -7,9 +7,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::suite::{Ground, Tally};
 
-/// What the tests need beside the default features. None of the features that make a filter
-/// misbehave on purpose.
-const FEATURES: &str = "pintle-core/schema,pintle-core/testing";
+/// What the tests need beside the default features.
+const FEATURES: &str = "pintle-core/schema,pintle-core/testing,pintle-dynamic-module/test-panic,pintle-wasm/test-panic";
 
 /// `cargo test` on the workspace.
 pub(crate) async fn run(ground: &Ground) -> Result<Tally> {

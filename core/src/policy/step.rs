@@ -31,7 +31,10 @@ pub enum Mode {
 }
 
 /// A shipped filter, or one of another crate.
-#[expect(clippy::large_enum_variant, reason = "nearly every filter is a shipped one")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "nearly every filter is a shipped one")
+)]
 pub(super) enum Kind<X> {
     Shipped(Shipped),
     Further(X),

@@ -33,6 +33,9 @@ pub enum PathError {
     EncodedNul,
     /// `%2F` or `%5C` where [`EncodedSlash::Reject`] is in force.
     EncodedSlash,
+    /// More than 8 KiB of a path that has more than one form: to read it in all of them is work that a
+    /// client must not be able to ask for (RFC 9110 section 4.1 asks for 8000 bytes of a whole URI).
+    TooLong,
     /// A `?` or `#` in a configured path (RFC 3986 section 3.3), which therefore matches nothing.
     Query,
 }
@@ -43,6 +46,9 @@ impl fmt::Display for PathError {
             Self::InvalidEscape => "a % in a path is followed by two hexadecimal digits",
             Self::EncodedNul => "a path has no NUL character",
             Self::EncodedSlash => "an encoded slash in a path is refused",
+            Self::TooLong => {
+                "a path with escapes, dot segments or empty segments has at most 8 KiB"
+            }
             Self::Query => "a path to match has no ? or #: queries are not part of it",
         })
     }

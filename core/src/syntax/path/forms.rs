@@ -49,6 +49,10 @@ const PIPELINES: [&[Step]; 5] = [
     &[Step::Merge, Step::RemoveDots],
 ];
 
+/// The longest path, without its query, that is read in more than one form: see
+/// [`PathError::TooLong`].
+const LONGEST_BYTES: usize = 8 * 1024;
+
 /// What a buffer may keep from path to path, in bytes: one odd path must not hold its memory for
 /// ever.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -101,6 +105,9 @@ impl Forms {
         if is_ordinary(raw) {
             return Ok(());
         }
+        if raw.len() > LONGEST_BYTES {
+            return Err(PathError::TooLong);
+        }
         let done = self.compute_others(slash);
         if done.is_err() {
             self.others.clear();
@@ -116,8 +123,10 @@ impl Forms {
             buffer.reserve(raw.len());
         }
         for slashes in all.subsets() {
-            let afterwards = [Some(slashes), (slashes != all).then_some(all)];
             for decodes_first in [false, true] {
+                // To decode the same again changes nothing.
+                let afterwards =
+                    [(!decodes_first).then_some(slashes), (slashes != all).then_some(all)];
                 if decodes_first {
                     decode(raw, slashes, text)?;
                 } else {
