@@ -5,7 +5,7 @@ use envoy_proxy_dynamic_modules_rust_sdk::fakes::{
 };
 use envoy_proxy_dynamic_modules_rust_sdk::{HeadersStatus, LogLevel};
 use pintle_core::testing::corpus::{
-    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Request, Seen, SeenUpstream,
+    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Seen, SeenUpstream,
 };
 use pintle_dynamic_module::Config;
 
@@ -51,7 +51,7 @@ fn exchanged(
 ) -> Seen {
     let mut seen = Seen::default();
     let (request, response) = (&exchange.request, &exchange.response);
-    let arrived = arriving(request);
+    let arrived = request.as_filters_see_it();
     let stream = envoy.stream(FakeRequest::new(arrived.iter().map(|(n, v)| (n, v))));
     let whole = request.message.body.is_empty() && request.message.trailers.is_empty();
     let status = stream.request_headers(whole);
@@ -98,32 +98,6 @@ fn exchanged(
     }
     seen.logs = take_logs().into_iter().map(log_line).collect();
     seen
-}
-
-/// The request's fields as Envoy 1.40 shows them to a filter.
-fn arriving(request: &Request) -> FieldLines {
-    /// Of these Envoy keeps one line, and joins a repeat with a comma.
-    const JOINED: [&[u8]; 2] = [b"accept", b"authorization"];
-
-    let mut lines: FieldLines = [
-        (":authority", request.authority.as_str()),
-        (":path", &request.path),
-        (":method", &request.method),
-        (":scheme", "http"),
-    ]
-    .map(|(name, value)| (name.into(), value.into()))
-    .into();
-    for (name, value) in &request.message.fields {
-        let joined = JOINED.contains(&name.as_slice());
-        match lines.iter_mut().find(|(n, _)| joined && n == name) {
-            Some((_, first)) => {
-                first.push(b',');
-                first.extend_from_slice(value);
-            }
-            None => lines.push((name.clone(), value.clone())),
-        }
-    }
-    lines
 }
 
 fn ordinary(fields: FieldLines) -> FieldLines {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pintle_core::config::HashKey;
 use pintle_core::testing::corpus::{
-    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Request, Seen, SeenUpstream,
+    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Seen, SeenUpstream,
 };
 use pintle_core::{NoFurther, Policy};
 use pintle_wasm::abi::fakes::{self, End, Fields};
@@ -60,7 +60,8 @@ fn exchanged(
     wrong: &mut Vec<Mismatch>,
 ) -> Seen {
     fakes::with(|host| {
-        host.create_stream(STREAM, ROOT).request = arriving(&exchange.request);
+        host.create_stream(STREAM, ROOT).request =
+            exchange.request.as_filters_see_it().into_iter().collect();
     });
     let end = fakes::on_request_headers(STREAM, || vm.on_request_headers(STREAM));
     let mut seen = Seen::default();
@@ -126,32 +127,6 @@ fn exchanged(
     });
     seen.counters = counters(&case.config);
     seen
-}
-
-/// The request's fields as Envoy 1.40 shows them to a filter.
-fn arriving(request: &Request) -> Fields {
-    /// Of these Envoy keeps one line, and joins a repeat with a comma.
-    const JOINED: [&[u8]; 2] = [b"accept", b"authorization"];
-
-    let mut lines: FieldLines = [
-        (":authority", request.authority.as_str()),
-        (":path", &request.path),
-        (":method", &request.method),
-        (":scheme", "http"),
-    ]
-    .map(|(name, value)| (name.into(), value.into()))
-    .into();
-    for (name, value) in &request.message.fields {
-        let joined = JOINED.contains(&name.as_slice());
-        match lines.iter_mut().find(|(n, _)| joined && n == name) {
-            Some((_, first)) => {
-                first.push(b',');
-                first.extend_from_slice(value);
-            }
-            None => lines.push((name.clone(), value.clone())),
-        }
-    }
-    lines.into_iter().collect()
 }
 
 fn ordinary(fields: &Fields) -> FieldLines {

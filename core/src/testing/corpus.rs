@@ -164,6 +164,34 @@ pub struct Request {
     pub message: Message,
 }
 
+impl Request {
+    /// Pseudo-headers and fields as Envoy 1.40 shows them to a filter.
+    pub fn as_filters_see_it(&self) -> FieldLines {
+        /// Of these Envoy keeps one line, and joins a repeat with a comma.
+        const JOINED: [&[u8]; 2] = [b"accept", b"authorization"];
+
+        let mut lines: FieldLines = [
+            (":authority", self.authority.as_str()),
+            (":path", &self.path),
+            (":method", &self.method),
+            (":scheme", "http"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        for (name, value) in &self.message.fields {
+            let joined = JOINED.contains(&name.as_slice());
+            match lines.iter_mut().find(|(n, _)| joined && n == name) {
+                Some((_, first)) => {
+                    first.push(b',');
+                    first.extend_from_slice(value);
+                }
+                None => lines.push((name.clone(), value.clone())),
+            }
+        }
+        lines
+    }
+}
+
 /// What the upstream answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
