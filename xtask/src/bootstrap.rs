@@ -91,10 +91,12 @@ pub(crate) fn bootstrap(listeners_file: &Path, upstream: SocketAddr) -> Value {
             },
         },
         "static_resources": {"clusters": [cluster(upstream)]},
-        // What Istio does with `extraStatTags`: the labels of our counters on proxy-wasm.
+        // As docs/metrics.md has it: the labels of our counters on proxy-wasm, then on the module.
         "stats_config": {"stats_tags": [
             {"tag_name": "pintle_filter", "regex": "(pintle_filter=\\.=(.*?);\\.;)"},
             {"tag_name": "pintle_reason", "regex": "(pintle_reason=\\.=(.*?);\\.;)"},
+            {"tag_name": "pintle_filter", "regex": "^pintle\\.(([A-Za-z0-9_-]+)\\.)(?:allowed|observed|denied)"},
+            {"tag_name": "pintle_reason", "regex": "^pintle\\.[A-Za-z0-9_-]+\\.denied(\\.([a-z0-9_]+))$"},
         ]},
         // Nobody else connects; without a limit Envoy warns.
         "overload_manager": {"resource_monitors": [{

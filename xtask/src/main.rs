@@ -18,6 +18,7 @@ mod guard;
 mod identity;
 mod log;
 mod mesh;
+mod metrics;
 mod miri;
 mod own_filter;
 mod panics;

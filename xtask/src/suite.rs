@@ -11,8 +11,8 @@ use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::{
-    artefact, corpus, crates, deploy, documents, fuzz, grpc, identity, miri, own_filter, panics,
-    traffic, updates,
+    artefact, corpus, crates, deploy, documents, fuzz, grpc, identity, metrics, miri, own_filter,
+    panics, traffic, updates,
 };
 
 /// What `cargo xtask test` is told.
@@ -40,6 +40,7 @@ const SUITES: &[Suite] = &[
     Suite("grpc", Runs::OnEnvoy(|ground, envoy| Box::pin(grpc::run(ground, envoy)))),
     Suite("documents", Runs::OnEnvoy(|ground, envoy| Box::pin(documents::run(ground, envoy)))),
     Suite("deploy", Runs::OnEnvoy(|ground, envoy| Box::pin(deploy::run(ground, envoy)))),
+    Suite("metrics", Runs::OnEnvoy(|ground, envoy| Box::pin(metrics::run(ground, envoy)))),
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("identity", Runs::OnEnvoy(|ground, envoy| Box::pin(identity::run(ground, envoy)))),
     Suite("own-filter", Runs::OnEnvoy(|ground, envoy| Box::pin(own_filter::run(ground, envoy)))),
