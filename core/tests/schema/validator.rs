@@ -1,5 +1,5 @@
 //! As much of JSON Schema (draft 2020-12) as `docs/pintle.schema.json` uses. A keyword that is not
-//! known here is a panic, so that nothing goes unchecked. The validators on crates.io bring as many
+//! known here is a panic, so that nothing goes unchecked. The published validators bring as many
 //! crates as the whole workspace has.
 
 use regex_automata::meta::Regex;
