@@ -91,14 +91,39 @@ impl Load {
         &mut self,
         list: Vec<T>,
         at: &Pointer<'_>,
-        mut compile: impl FnMut(T, &Pointer<'_>, &mut Self) -> Option<U>,
+        compile: impl FnMut(T, &Pointer<'_>, &mut Self) -> Option<U>,
     ) -> Option<C> {
         if list.is_empty() {
             self.refuse(at, Refusal::EmptyList);
             return None;
         }
+        self.any(Some(list), at, compile)
+    }
+
+    /// Like [`Load::each`]; the list may also be left out, and is empty then.
+    pub fn each_given<T, U, C: FromIterator<U>>(
+        &mut self,
+        list: Option<Vec<T>>,
+        at: &Pointer<'_>,
+        compile: impl FnMut(T, &Pointer<'_>, &mut Self) -> Option<U>,
+    ) -> Option<C> {
+        match list {
+            Some(list) => self.each(list, at, compile),
+            None => self.any(None, at, compile),
+        }
+    }
+
+    /// Like [`Load::each`]; the list may also be empty, or left out.
+    pub fn any<T, U, C: FromIterator<U>>(
+        &mut self,
+        list: Option<Vec<T>>,
+        at: &Pointer<'_>,
+        mut compile: impl FnMut(T, &Pointer<'_>, &mut Self) -> Option<U>,
+    ) -> Option<C> {
+        // To the end of the list, past the first refusal: all of them are reported.
         let compiled: Vec<Option<U>> = list
             .into_iter()
+            .flatten()
             .enumerate()
             .map(|(i, element)| compile(element, &at.index(i), self))
             .collect();

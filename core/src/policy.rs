@@ -23,7 +23,7 @@ use crate::flow::{Flow, Reply};
 use crate::host::{Edit, Host, Section};
 use crate::metrics::CounterName;
 use crate::scratch::Scratch;
-use crate::stream::{Phase, Stream};
+use crate::stream::Stream;
 use crate::syntax::path::{EncodedSlash, PathError};
 use step::{Effect, Step};
 use steps::NoFurther;
@@ -156,16 +156,13 @@ impl<X: FilterSet> Policy<X> {
         }
         let answer = match refused {
             None => {
-                stream.phase = Phase::Forwarded;
+                stream.forwarded = true;
                 if edited {
                     host.reroute();
                 }
                 Answer::Continue
             }
-            Some(reply) => {
-                stream.phase = Phase::Replied;
-                Answer::Reply(own_reply::render(self, reply, stream, host, scratch))
-            }
+            Some(reply) => Answer::Reply(own_reply::render(self, reply, stream, host, scratch)),
         };
         scratch.clear();
         answer
@@ -176,7 +173,7 @@ impl<X: FilterSet> Policy<X> {
     /// came by stay as they are: proxy-wasm modules do not see them, so nothing happens to them
     /// anywhere.
     pub fn on_response<H: Host>(&self, stream: &mut Stream, host: &mut H, scratch: &mut Scratch) {
-        if stream.phase == Phase::Forwarded {
+        if stream.forwarded {
             self.respond(stream, host, scratch);
             scratch.clear();
         }

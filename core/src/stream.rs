@@ -12,24 +12,14 @@ use crate::scratch;
 /// next stream.
 #[derive(Default)]
 pub struct Stream {
-    pub(crate) phase: Phase,
+    /// Whether the request was seen and went on: a response now is one to it.
+    pub(crate) forwarded: bool,
     /// A bit for each step with a response phase: whether its `when` held.
     pub(crate) applies: u128,
     /// A bit for each step: whether its verdict was observed with the request.
     pub(crate) observed: u128,
     kept: Vec<KeptValue>,
     bytes: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// No request was seen: a response now is one of the proxy or of an earlier filter.
-    #[default]
-    Fresh,
-    /// The request went on.
-    Forwarded,
-    /// This library replied; the response steps ran over the reply.
-    Replied,
 }
 
 struct KeptValue {
@@ -39,21 +29,16 @@ struct KeptValue {
 }
 
 impl Stream {
-    /// Whether this library replied to the request.
-    pub fn replied(&self) -> bool {
-        self.phase == Phase::Replied
-    }
-
     /// Makes it that of a request that went on and left nothing to remember: for a target that has
     /// forgotten it, as it may where the policy does not [remember](crate::Policy::remembers).
     pub fn forward(&mut self) {
-        self.phase = Phase::Forwarded;
+        self.forwarded = true;
     }
 
     /// Makes it as new, its memory kept; the values in it may have been secrets, and an outsized
     /// buffer goes.
     pub fn clear(&mut self) {
-        self.phase = Phase::Fresh;
+        self.forwarded = false;
         self.applies = 0;
         self.observed = 0;
         self.kept.clear();
@@ -73,7 +58,7 @@ impl Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stream({:?}, {} values kept)", self.phase, self.kept.len())
+        write!(f, "Stream(forwarded: {}, {} values kept)", self.forwarded, self.kept.len())
     }
 }
 

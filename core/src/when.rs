@@ -125,7 +125,7 @@ impl When {
     pub(crate) fn compile(fields: WhenFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
         let hosts = hosts(fields.hosts, &at.key("hosts"), load);
         let methods = upper_case_methods(fields.methods, &at.key("methods"), load);
-        let headers = list(fields.headers, &at.key("headers"), load, HeaderMatch::compile);
+        let headers = load.each_given(fields.headers, &at.key("headers"), HeaderMatch::compile);
         let paths = match fields.path {
             None => Some(None),
             Some(paths) => {
@@ -242,7 +242,7 @@ pub(crate) fn hosts(
     at: &Pointer<'_>,
     load: &mut Load,
 ) -> Option<Box<[HostPattern]>> {
-    list(hosts, at, load, |text, at, load| {
+    load.each_given(hosts, at, |text, at, load| {
         HostPattern::parse(&text).map_err(|error| load.refuse(at, Refusal::malformed(error))).ok()
     })
 }
@@ -253,7 +253,7 @@ pub(crate) fn methods(
     at: &Pointer<'_>,
     load: &mut Load,
 ) -> Option<Box<[Box<[u8]>]>> {
-    list(methods, at, load, |text, at, load| {
+    load.each_given(methods, at, |text, at, load| {
         let method =
             field::is_method(text.as_bytes()).then(|| text.into_bytes().into_boxed_slice());
         load.expect(at, method, "a method (RFC 9110 section 9.1)")
@@ -266,22 +266,12 @@ fn upper_case_methods(
     at: &Pointer<'_>,
     load: &mut Load,
 ) -> Option<Box<[Box<[u8]>]>> {
-    list(methods, at, load, |text, at, load| {
+    load.each_given(methods, at, |text, at, load| {
         let fits =
             field::is_method(text.as_bytes()) && !text.bytes().any(|b| b.is_ascii_lowercase());
         let method = fits.then(|| text.into_bytes().into_boxed_slice());
         load.expect(at, method, "a method in upper case (RFC 9110 section 9.1)")
     })
-}
-
-/// Like [`Load::each`]; an absent list is empty.
-fn list<T, U>(
-    list: Option<Vec<T>>,
-    at: &Pointer<'_>,
-    load: &mut Load,
-    compile: impl FnMut(T, &Pointer<'_>, &mut Load) -> Option<U>,
-) -> Option<Box<[U]>> {
-    list.map_or_else(|| Some(Box::default()), |list| load.each(list, at, compile))
 }
 
 impl PathMatch {

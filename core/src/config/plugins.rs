@@ -8,12 +8,15 @@ pub(crate) use basic_auth::Document as BasicAuthDocument;
 use alloc::string::String;
 
 use super::{Json, Load, Pointer, Refusal};
-use crate::filter::basic_auth::BasicAuth;
 use crate::policy::Mode;
 use crate::policy::steps::Shipped;
 
-/// What such a document becomes: at most one filter, with the name that the chain gives it.
-pub(crate) type Plugin = (Option<(&'static str, Shipped)>, Mode);
+/// What such a document becomes: one filter, under the name and mode that the chain gives it.
+pub(crate) struct Plugin {
+    pub(crate) name: &'static str,
+    pub(crate) mode: Mode,
+    pub(crate) filter: Shipped,
+}
 
 /// `None` where the document is in Pintle's own form.
 pub(crate) fn read(
@@ -33,7 +36,7 @@ pub(crate) fn read(
     let fields = load.read::<basic_auth::Document>(&Pointer::Root, document);
     Some(fields.and_then(|fields| {
         let mode = fields.mode;
-        let filter: BasicAuth = fields.compile(load)?;
-        Some((Some((basic_auth::NAME, Shipped::BasicAuth(filter))), mode))
+        let filter = Shipped::BasicAuth(fields.compile(load)?);
+        Some(Plugin { name: basic_auth::NAME, mode, filter })
     }))
 }

@@ -120,8 +120,14 @@ impl Filter for Headers {
     fn compile(fields: HeadersFields, at: &Pointer<'_>, load: &mut Load) -> Option<Self> {
         let some = (fields.request.is_some() || fields.response.is_some()).then_some(());
         let some = load.expect(at, some, "at least one of `request`, `response`");
-        let request = rules(fields.request, Section::Request, &at.key("request"), load);
-        let response = rules(fields.response, Section::Response, &at.key("response"), load);
+        let request: Option<Box<[Rule]>> =
+            load.each_given(fields.request, &at.key("request"), |rule, at, load| {
+                Rule::compile(rule, Section::Request, at, load)
+            });
+        let response: Option<Box<[Rule]>> =
+            load.each_given(fields.response, &at.key("response"), |rule, at, load| {
+                Rule::compile(rule, Section::Response, at, load)
+            });
         some?;
         let (request, response) = (request?, response?);
         let mut kept: Vec<FieldName> =
@@ -388,14 +394,4 @@ fn rename<H: Host>(
         // Nothing but empty values: what stood there is replaced by nothing.
         remove(section, to, host);
     }
-}
-
-fn rules(
-    fields: Option<Vec<RuleFields>>,
-    section: Section,
-    at: &Pointer<'_>,
-    load: &mut Load,
-) -> Option<Box<[Rule]>> {
-    let Some(fields) = fields else { return Some(Box::default()) };
-    load.each(fields, at, |rule, at, load| Rule::compile(rule, section, at, load))
 }

@@ -85,17 +85,11 @@ impl Filter for LogHeaders {
         let some = load.expect(at, some, "at least one of `request`, `response`");
         let request = selection(fields.request, &at.key("request"), load);
         let response = selection(fields.response, &at.key("response"), load);
-        let patterns: Vec<Option<NamePattern>> = fields
-            .redact
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-            .map(|(i, text)| {
+        let patterns: Option<Vec<NamePattern>> =
+            load.any(fields.redact, &at.key("redact"), |text, at, load| {
                 let expected = "a field name, or one with `*` at its start or end";
-                load.expect(&at.key("redact").index(i), NamePattern::parse(text), expected)
-            })
-            .collect();
-        let patterns: Option<Vec<NamePattern>> = patterns.into_iter().collect();
+                load.expect(at, NamePattern::parse(&text), expected)
+            });
         let max = fields.max_value_bytes.unwrap_or(MAX_VALUE_BYTES);
         let max = (1..=LARGEST_MAX_VALUE_BYTES).contains(&max).then_some(max);
         let max = load.expect(&at.key("max_value_bytes"), max, "1 to 8192 bytes");

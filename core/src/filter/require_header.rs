@@ -176,14 +176,8 @@ fn deny(deny: DenyFields, at: &Pointer<'_>, load: &mut Load) -> Option<Denied> {
         let content_type = Field::new(FieldName::CONTENT_TYPE.clone(), content_type);
         load.expect(&at.key("content_type"), content_type, "a field value (RFC 9110 section 5.5)")
     });
-    let headers: Vec<Option<Field>> = deny
-        .headers
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-        .map(|(i, header)| {
-            let list = at.key("headers");
-            let at = list.index(i);
+    let headers: Option<Vec<Field>> =
+        load.any(deny.headers, &at.key("headers"), |header, at, load| {
             let name = load.writable_field(&at.key("name"), &header.name);
             let other = name.as_ref().is_none_or(|name| name != FieldName::CONTENT_TYPE);
             let other = load.expect(
@@ -195,9 +189,14 @@ fn deny(deny: DenyFields, at: &Pointer<'_>, load: &mut Load) -> Option<Denied> {
             let fits = load.expect(&at.key("value"), fits, "a field value (RFC 9110 section 5.5)");
             other.and(fits)?;
             Field::new(name?, header.value)
-        })
-        .collect();
-    let fields = content_type.into_iter().chain(headers).collect::<Option<Vec<Field>>>();
+        });
+    let fields = match content_type {
+        None => headers,
+        Some(content_type) => content_type.zip(headers).map(|(first, mut fields)| {
+            fields.insert(0, first);
+            fields
+        }),
+    };
     let body = deny.body.unwrap_or_else(|| "Access denied.".into());
     Some((status?, fields?.into(), body.into_bytes().into()))
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::Policy;
 use super::step::{Kind, Mode, Step};
 use super::steps::Shipped;
-use crate::config::{ConfigErrors, HashKey, Json, Load, Pointer, Refusal, plugins};
+use crate::config::plugins::{self, Plugin};
+use crate::config::{ConfigErrors, HashKey, Json, Load, Pointer, Refusal};
 use crate::filter::{Fields, FilterSet};
 use crate::syntax::path::EncodedSlash;
 use crate::when::{When, WhenFields};
@@ -56,11 +57,10 @@ fn compile<X: FilterSet>(json: &Json, load: &mut Load) -> Option<Policy<X>> {
         load.refuse(&Pointer::Root, Refusal::WrongType { found: json.type_name(), expected });
         return None;
     };
-    if let Some(result) = plugins::read(json, members, load) {
-        let (shipped, mode) = result?;
-        let steps = shipped
-            .map(|(name, filter)| Step::new(name.to_string(), mode, None, Kind::Shipped(filter)));
-        return Some(Policy::new(steps.into_iter().collect(), load.encoded_slash));
+    if let Some(plugin) = plugins::read(json, members, load) {
+        let Plugin { name, mode, filter } = plugin?;
+        let step = Step::new(name.to_string(), mode, None, Kind::Shipped(filter));
+        return Some(Policy::new(alloc::vec![step], load.encoded_slash));
     }
     let mut filters = None;
     let mut seen: Vec<&str> = Vec::new();
