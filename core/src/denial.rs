@@ -1,5 +1,8 @@
 //! Why a request was refused: one table from reason to status and slug.
 
+use alloc::borrow::Cow;
+use alloc::format;
+
 /// Why a request was refused.
 ///
 /// The client learns the class, by status and challenge. The slug goes to the access log, as
@@ -52,21 +55,40 @@ impl Denial {
         }
     }
 
-    /// The name of the reason in access logs and counters.
+    /// The name of the reason in counters.
     pub const fn slug(self) -> &'static str {
         match self {
-            Self::NoCredentials => "no_credentials",
-            Self::MalformedCredentials => "malformed_credentials",
-            Self::RepeatedCredentials => "repeated_credentials",
-            Self::WrongCredentials => "wrong_credentials",
-            Self::FieldMissing => "field_missing",
-            Self::FieldMismatch => "field_mismatch",
-            Self::PathInvalid => "path_invalid",
-            Self::PathEncodedSlash => "path_encoded_slash",
             Self::Other(_, slug) => slug,
+            shipped => shipped.known_details().split_at(PREFIX.len()).1,
+        }
+    }
+
+    /// The name of the reason in access logs, as response-code details: `pintle_<slug>`.
+    pub fn details(self) -> Cow<'static, str> {
+        match self {
+            Self::Other(_, slug) => format!("{PREFIX}{slug}").into(),
+            shipped => shipped.known_details().into(),
+        }
+    }
+
+    /// The details of a reason that is in the table.
+    const fn known_details(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "pintle_no_credentials",
+            Self::MalformedCredentials => "pintle_malformed_credentials",
+            Self::RepeatedCredentials => "pintle_repeated_credentials",
+            Self::WrongCredentials => "pintle_wrong_credentials",
+            Self::FieldMissing => "pintle_field_missing",
+            Self::FieldMismatch => "pintle_field_mismatch",
+            Self::PathInvalid => "pintle_path_invalid",
+            Self::PathEncodedSlash => "pintle_path_encoded_slash",
+            Self::Other(..) => PREFIX,
         }
     }
 }
+
+/// What tells our details from those of other filters.
+const PREFIX: &str = "pintle_";
 
 #[cfg(test)]
 mod tests {
@@ -90,5 +112,8 @@ mod tests {
              400 path_encoded_slash PathEncodedSlash\n"
         );
         assert_eq!(Denial::Other(418, "teapot").status(), 418);
+        for denial in Denial::ALL.into_iter().chain([Denial::Other(418, "teapot")]) {
+            assert_eq!(denial.details(), format!("pintle_{}", denial.slug()));
+        }
     }
 }

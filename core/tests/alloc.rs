@@ -198,7 +198,28 @@ fn all_four_and_one_that_only_observes() {
     );
 }
 
-/// A reply may take memory; none of it stays.
+#[test]
+fn a_denied_request() {
+    for config in [
+        r#"{"filters": [{"basic_auth": {"rules": [{"credentials": ["a:b"]}]}}]}"#,
+        r#"{"filters": [{"require_header": {"header": "absent", "deny": {"body": "no"}}}]}"#,
+    ] {
+        let run = Run::new(config);
+        let (mut stream, mut scratch) = (Stream::default(), Scratch::default());
+        let mut host = SliceHost::new(ORDINARY);
+        let mut deny = || {
+            stream.clear();
+            match run.policy.on_request(&mut stream, &mut *host, &mut scratch) {
+                Answer::Reply(reply) => assert!(reply.fields().len() > 0),
+                Answer::Continue => panic!("let through"),
+            }
+        };
+        deny();
+        assert_eq!(measure(|| (0..REQUESTS).for_each(|_| deny())).count_total, 0, "{config}");
+    }
+}
+
+/// A reply that response steps go over may take memory; none of it stays.
 #[test]
 fn a_denied_request_leaves_nothing_behind() {
     let config = r#"{"filters": [

@@ -114,7 +114,7 @@ impl<X: FilterSet> HttpFilter for Filter<X> {
         match answer {
             Answer::Continue => HeadersStatus::Continue,
             Answer::Reply(reply) => {
-                let (body, details) = (reply.body, reply.details.as_str());
+                let (body, details) = (reply.body, &*reply.details);
                 envoy.send_response(reply.status.into(), reply.fields(), Some(body), Some(details));
                 HeadersStatus::StopIteration
             }

@@ -1,13 +1,12 @@
 //! Own replies: the response steps run over them in memory, before they are sent.
 
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::Policy;
-use crate::fields::FieldName;
+use crate::fields::{Field, FieldName};
 use crate::filter::FilterSet;
 use crate::flow::Reply;
 use crate::host::{Attribute, Counter, Edit, Host, Level, Section};
@@ -20,18 +19,68 @@ pub struct LocalReply<'s> {
     /// The HTTP status.
     pub status: u16,
     /// Response-code details for the access log, without a space.
-    pub details: String,
+    pub details: Cow<'static, str>,
     /// The content.
     pub body: &'s [u8],
-    lines: Vec<Line<'s>>,
+    lines: Lines<'s>,
+}
+
+/// The field lines of an own reply. Those that no response step has been over take no memory: a
+/// flood of denied requests costs none.
+#[derive(Debug)]
+enum Lines<'s> {
+    /// As they were when the configuration was loaded, and perhaps a `content-type` behind them.
+    Rendered(&'s [Field], Option<Line<'s>>),
+    /// As the response steps left them.
+    Edited(Vec<Line<'s>>),
 }
 
 type Line<'s> = (Cow<'s, [u8]>, Cow<'s, [u8]>);
 
+const TEXT: Line<'static> = (Cow::Borrowed(b"content-type"), Cow::Borrowed(b"text/plain"));
+
 impl LocalReply<'_> {
     /// Field lines in their order, `:status` and `content-length` aside.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
-        self.lines.iter().map(|(name, value)| (&**name, &**value))
+        (0..self.lines.len()).map(|place| self.lines.at(place).unwrap_or_default())
+    }
+}
+
+impl<'s> Lines<'s> {
+    fn of(reply: &Reply<'s>) -> Self {
+        let is_type = |field: &Field| field.name() == FieldName::CONTENT_TYPE;
+        let untyped = !reply.body.is_empty() && !reply.fields.iter().any(is_type);
+        Self::Rendered(reply.fields, untyped.then_some(TEXT))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Rendered(fields, text) => fields.len().saturating_add(text.iter().len()),
+            Self::Edited(lines) => lines.len(),
+        }
+    }
+
+    fn at(&self, place: usize) -> Option<(&[u8], &[u8])> {
+        let line = match self {
+            Self::Rendered(fields, text) => match fields.get(place) {
+                Some(field) => return Some((field.name().as_bytes(), field.value().as_bytes())),
+                None => text.as_ref(),
+            },
+            Self::Edited(lines) => lines.get(place),
+        };
+        line.map(|(name, value)| (&**name, &**value))
+    }
+
+    fn editable(self) -> Vec<Line<'s>> {
+        match self {
+            Self::Rendered(fields, text) => {
+                let line = |field: &'s Field| {
+                    (field.name().as_bytes().into(), field.value().as_bytes().into())
+                };
+                fields.iter().map(line).chain(text).collect()
+            }
+            Self::Edited(lines) => lines,
+        }
     }
 }
 
@@ -42,22 +91,14 @@ pub(super) fn render<'s, X: FilterSet, H: Host>(
     host: &mut H,
     scratch: &mut Scratch,
 ) -> LocalReply<'s> {
-    let status = reply.status.to_string();
-    let mut lines: Vec<Line<'s>> = Vec::with_capacity(reply.fields.len().saturating_add(2));
-    let line = |name: &'s FieldName, value: &'s [u8]| {
-        (Cow::Borrowed(name.as_bytes()), Cow::Borrowed(value))
-    };
-    lines.extend(reply.fields.iter().map(|field| line(field.name(), field.value().as_bytes())));
-    if !reply.body.is_empty() && !reply.fields.iter().any(|f| f.name() == FieldName::CONTENT_TYPE) {
-        lines.push((Cow::Borrowed(b"content-type"), Cow::Borrowed(b"text/plain")));
-    }
+    let mut lines = Lines::of(&reply);
     if policy.answers {
-        let mut view = ReplyHost { host, status: status.as_bytes(), lines };
+        let status = reply.status.to_string();
+        let mut view = ReplyHost { host, status: status.as_bytes(), lines: lines.editable() };
         policy.respond(stream, &mut view, scratch);
-        lines = view.lines;
+        lines = Lines::Edited(view.lines);
     }
-    let details = format!("pintle_{}", reply.denial.slug());
-    LocalReply { status: reply.status, details, body: reply.body, lines }
+    LocalReply { status: reply.status, details: reply.denial.details(), body: reply.body, lines }
 }
 
 /// The host, with an own reply in the place of the response.

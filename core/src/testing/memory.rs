@@ -121,7 +121,7 @@ pub fn run<X: FilterSet>(policy: &Policy<X>, exchange: &Exchange) -> Seen {
             seen.status = reply.status;
             seen.fields = reply.fields().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
             seen.body = reply.body.to_vec();
-            seen.details = reply.details;
+            seen.details = reply.details.into_owned();
         }
         Answer::Continue => {
             let value = |name: &'static FieldName| {
