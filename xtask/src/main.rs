@@ -1,8 +1,9 @@
-//! `cargo xtask <verb>`: build the artefacts, show them at work, test them.
+//! `cargo xtask <verb>`: build the artefacts, show them at work, test them, measure them.
 
 mod access_log;
 mod admin;
 mod artefact;
+mod bench;
 mod bootstrap;
 mod cargo;
 mod client;
@@ -55,6 +56,8 @@ enum Verb {
     Demo(demo::Options),
     /// Runs the crates' own tests, then every suite on a real Envoy.
     Test(suite::Options),
+    /// Measures what each way to run a filter costs, side by side on one Envoy.
+    Bench(bench::Options),
     /// Runs a command that is killed when this process goes.
     #[command(name = guard::VERB, hide = true)]
     Guard {
@@ -110,6 +113,7 @@ async fn work(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Demo(options) => demo::run(options).await,
         Verb::Test(options) => suite::run(options).await,
+        Verb::Bench(options) => bench::run(options).await,
         Verb::Guard { .. } => Ok(ExitCode::FAILURE),
     }
 }

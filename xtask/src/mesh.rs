@@ -266,7 +266,8 @@ async fn started(process: &mut Child, folder: &Path, log: &Log) -> Result<Admin>
     }
 }
 
-fn make_empty(folder: &Path) -> Result<()> {
+/// Makes a folder, without what was in it.
+pub(crate) fn make_empty(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             return Err(e).with_context(|| format!("emptying {}", folder.display()));

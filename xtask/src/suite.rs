@@ -11,8 +11,8 @@ use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::{
-    artefact, corpus, crates, deploy, documents, fuzz, grpc, identity, metrics, miri, own_filter,
-    panics, traffic, updates,
+    artefact, bench, corpus, crates, deploy, documents, fuzz, grpc, identity, metrics, miri,
+    own_filter, panics, traffic, updates,
 };
 
 /// What `cargo xtask test` is told.
@@ -44,6 +44,7 @@ const SUITES: &[Suite] = &[
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("identity", Runs::OnEnvoy(|ground, envoy| Box::pin(identity::run(ground, envoy)))),
     Suite("own-filter", Runs::OnEnvoy(|ground, envoy| Box::pin(own_filter::run(ground, envoy)))),
+    Suite("bench", Runs::OnEnvoy(|ground, envoy| Box::pin(bench::suite::run(ground, envoy)))),
     Suite("panics", Runs::OnEnvoy(|ground, envoy| Box::pin(panics::run(ground, envoy)))),
     Suite("fuzz", Runs::Once(|ground| Box::pin(fuzz::run(ground)))),
     Suite("miri", Runs::Once(|ground| Box::pin(miri::run(ground)))),
@@ -137,6 +138,11 @@ impl Tally {
     /// Something that cannot run here, whatever is installed.
     fn note_skipped(&mut self, what: &str, missing: &str) {
         self.skipped.push(format!("{what}, for want of {missing}"));
+    }
+
+    /// Something that nothing depends on is not there; a sentence.
+    pub(crate) fn leave_out(&mut self, what: String) {
+        self.skipped.push(what);
     }
 
     fn add(&mut self, other: Self) {

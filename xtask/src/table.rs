@@ -23,6 +23,8 @@ pub(crate) enum Mood {
     Well,
     /// Something is wrong.
     Wrong,
+    /// Nothing to say.
+    Plain,
 }
 
 impl Mood {
@@ -31,6 +33,7 @@ impl Mood {
             Self::Heading => "\x1b[1m",
             Self::Well => "\x1b[32m",
             Self::Wrong => "\x1b[1;31m",
+            Self::Plain => "",
         }
     }
 }

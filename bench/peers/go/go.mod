@@ -1,0 +1,3 @@
+module pintle-go
+
+go 1.24

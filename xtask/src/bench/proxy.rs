@@ -1,0 +1,198 @@
+//! An Envoy with one subject in it.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use super::Bench;
+use super::cell::{Cell, Chain};
+use crate::admin::Admin;
+use crate::client;
+use crate::guard;
+use crate::log::Log;
+use crate::mesh::make_empty;
+
+/// Under valgrind, with ten copies of a module, Envoy takes up to a minute to start.
+const START_PATIENCE: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(1);
+const LISTENER: &str = "bench";
+const CLUSTER: &str = "upstream";
+
+/// How an Envoy is to be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// How many of the subject stand in the chain.
+    pub(crate) copies: u32,
+    /// Worker threads.
+    pub(crate) workers: u32,
+    /// Where requests go; without it Envoy answers them itself.
+    pub(crate) upstream: Option<SocketAddr>,
+    /// The program to run it under, with its arguments.
+    pub(crate) under: Vec<OsString>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { copies: 1, workers: 1, upstream: None, under: Vec::new() }
+    }
+}
+
+/// A running Envoy with one subject; it ends with its handle.
+pub(crate) struct Proxy {
+    /// Where requests are sent.
+    pub(crate) address: SocketAddr,
+    /// Its admin interface.
+    pub(crate) admin: Admin,
+    /// Its log.
+    pub(crate) log: Log,
+    /// Where its files are.
+    pub(crate) folder: PathBuf,
+    /// Its process.
+    pub(crate) pid: u32,
+    /// From the start of the process until it was ready.
+    pub(crate) start: Duration,
+    process: Child,
+}
+
+impl Proxy {
+    /// Starts it. `purpose` keeps its files from those of other measures.
+    pub(crate) async fn start(
+        bench: &Bench,
+        cell: &Cell<'_>,
+        purpose: &str,
+        setup: &Setup,
+    ) -> Result<Self> {
+        let folder = bench.folder.join("envoys").join(purpose).join(cell.label());
+        make_empty(&folder)?;
+        let chain = cell.chain(&bench.workspace, &bench.peers, setup.copies)?;
+        let config = serde_json::to_string(&bootstrap(chain, setup.upstream))?;
+        let file = folder.join("envoy.json");
+        std::fs::write(&file, config).with_context(|| format!("writing {}", file.display()))?;
+        let log = Log(folder.join("envoy.log"));
+        let started = Instant::now();
+        let mut process = spawn(&bench.envoy.program, &folder, setup)?;
+        let pid = process.id().context("Envoy ended at once")?;
+        let admin = ready(&mut process, &folder, &log)
+            .await
+            .with_context(|| format!("starting Envoy for {cell} in {}", folder.display()))?;
+        let start = started.elapsed();
+        let listeners = admin.listeners().await?;
+        let address = *listeners.get(LISTENER).context("Envoy has no listener")?;
+        Ok(Self { address, admin, log, folder, pid, start, process })
+    }
+
+    /// Ends it, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.process.kill().await.context("ending Envoy")
+    }
+}
+
+fn spawn(envoy: &Path, folder: &Path, setup: &Setup) -> Result<Child> {
+    let log = std::fs::File::create(folder.join("envoy.log")).context("creating the log")?;
+    let mut command = match setup.under.split_first() {
+        Some((program, arguments)) => {
+            let mut command = guard::command(program);
+            command.args(arguments).arg(envoy);
+            command
+        }
+        None => guard::command(envoy),
+    };
+    command
+        .arg("--config-path")
+        .arg(folder.join("envoy.json"))
+        .arg("--admin-address-path")
+        .arg(folder.join("admin.address"))
+        .args(["--concurrency", &setup.workers.to_string(), "--disable-hot-restart"])
+        .args(["--log-level", "warn"])
+        // What filters log is part of what they do.
+        .args(["--component-log-level", "wasm:info,dynamic_modules:info,lua:info"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(log);
+    command.spawn().with_context(|| format!("starting {}", envoy.display()))
+}
+
+async fn ready(process: &mut Child, folder: &Path, log: &Log) -> Result<Admin> {
+    let deadline = Instant::now() + START_PATIENCE;
+    loop {
+        if let Some(status) = process.try_wait().context("asking after Envoy")? {
+            bail!("it ended at once ({status}):\n{}", log.tail());
+        }
+        let address = std::fs::read_to_string(folder.join("admin.address")).unwrap_or_default();
+        if let Ok(address) = address.trim().parse()
+            && client::send(address, &client::get("/ready"))
+                .await
+                .is_ok_and(|reply| reply.status == 200)
+        {
+            return Ok(Admin(address));
+        }
+        if Instant::now() > deadline {
+            bail!("it was not ready within {START_PATIENCE:?}:\n{}", log.tail());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn bootstrap(chain: Chain, upstream: Option<SocketAddr>) -> Value {
+    let clusters: Vec<Value> = upstream.into_iter().map(cluster).collect();
+    json!({
+        "node": {"id": "pintle", "cluster": "pintle"},
+        "admin": {"address": socket_address("127.0.0.1", 0)},
+        "static_resources": {"listeners": [listener(chain, upstream)], "clusters": clusters},
+    })
+}
+
+fn listener(chain: Chain, upstream: Option<SocketAddr>) -> Value {
+    let (key, action) = match upstream {
+        Some(_) => ("route", json!({"cluster": CLUSTER, "timeout": "5s"})),
+        None => (
+            "direct_response",
+            json!({"status": 200, "body": {"inline_string": "hello from the upstream\n"}}),
+        ),
+    };
+    let mut routes = chain.routes;
+    routes.push(json!({"match": {"prefix": "/"}}));
+    for route in &mut routes {
+        route[key] = action.clone();
+    }
+    let mut http_filters = chain.http_filters;
+    http_filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        },
+    }));
+    json!({
+        "name": LISTENER,
+        "address": socket_address("127.0.0.1", 0),
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                "stat_prefix": "ingress",
+                "http_filters": http_filters,
+                "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+            },
+        }]}],
+    })
+}
+
+fn cluster(upstream: SocketAddr) -> Value {
+    json!({
+        "name": CLUSTER,
+        "connect_timeout": "2s",
+        "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [{
+            "endpoint": {"address": socket_address(&upstream.ip().to_string(), upstream.port())},
+        }]}]},
+    })
+}
+
+fn socket_address(ip: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": ip, "port_value": port}})
+}

@@ -1,0 +1,169 @@
+//! What the results say of a place.
+
+use std::collections::BTreeSet;
+
+use crate::bench::results::{Job, Latency, LatencyRound, Memory, Place, Results, Throughput};
+use crate::bench::statistics::{Spread, median};
+use crate::bench::subject::Subject;
+
+/// A figure of each round of an open loop.
+pub(crate) type Percentile = (&'static str, fn(&LatencyRound) -> f64);
+
+/// The percentiles of latency.
+pub(crate) const PERCENTILES: [Percentile; 4] = [
+    ("p50", |round| round.p50_us),
+    ("p90", |round| round.p90_us),
+    ("p99", |round| round.p99_us),
+    ("p99.9", |round| round.p999_us),
+];
+
+/// The figures of a run, by place.
+#[derive(Clone, Copy)]
+pub(crate) struct Figures<'r>(pub(crate) &'r Results);
+
+impl<'r> Figures<'r> {
+    /// The sizes of a scenario that there are figures of, or one that is none.
+    pub(super) fn sizes(self, job: &Job) -> Vec<Option<u32>> {
+        let sizes: BTreeSet<Option<u32>> = self
+            .places()
+            .filter(|place| place.scenario == job.id && place.subject != Subject::None)
+            .map(|place| place.size)
+            .collect();
+        sizes.into_iter().collect()
+    }
+
+    /// Who there are figures of, at any size, in the order of reports.
+    pub(super) fn subjects(self, job: &Job) -> Vec<Subject> {
+        let seen: BTreeSet<Subject> = self
+            .places()
+            .filter(|place| place.scenario == job.id)
+            .map(|place| place.subject)
+            .collect();
+        Subject::ALL.into_iter().filter(|subject| seen.contains(subject)).collect()
+    }
+
+    /// Instructions per request and filter.
+    pub(super) fn instructions(self, place: &Place) -> Option<f64> {
+        if place.subject == Subject::None {
+            return None;
+        }
+        let of = self.0.instructions.iter().find(|of| of.place == *place)?;
+        self.0.per_filter(of).filter(|figure| figure.is_finite())
+    }
+
+    /// Instructions per request of Envoy without the filter.
+    pub(super) fn instructions_of_none(self, place: &Place) -> Option<f64> {
+        let none = self.0.instructions.iter().find(|of| of.place == place.of_none())?;
+        median(&none.samples)
+    }
+
+    /// Instructions in proportion to Envoy's own filters, where both cost something.
+    pub(super) fn to_envoy(self, place: &Place) -> Option<f64> {
+        let own = self.instructions(&with(place, Subject::Envoy))?;
+        let this = self.instructions(place)?;
+        (own > 0.0 && this > 0.0).then(|| this / own)
+    }
+
+    /// The closed loop.
+    pub(super) fn throughput(self, place: &Place) -> Option<&'r Throughput> {
+        self.0.throughput.iter().find(|of| of.place == *place)
+    }
+
+    /// Microseconds of the worker thread per request.
+    pub(super) fn cpu_us(self, place: &Place) -> Option<Spread> {
+        spread(&self.throughput(place)?.cpu_us())
+    }
+
+    /// Requests per second.
+    pub(super) fn rate(self, place: &Place) -> Option<Spread> {
+        spread(&self.throughput(place)?.rate())
+    }
+
+    /// A figure of the closed loop in proportion to that of another subject, round by round: what
+    /// drifts while a scenario is measured drops out.
+    pub(super) fn paired(
+        self,
+        place: &Place,
+        to: Subject,
+        figure: fn(&Throughput) -> Vec<f64>,
+    ) -> Option<f64> {
+        let of = figure(self.throughput(place)?);
+        let to = figure(self.throughput(&with(place, to))?);
+        let ratio = match of.len() == to.len() {
+            true => {
+                let ratios: Vec<f64> = of.iter().zip(&to).map(|(of, to)| of / to).collect();
+                spread(&ratios)?.median
+            }
+            false => spread(&of)?.median / spread(&to)?.median,
+        };
+        ratio.is_finite().then_some(ratio)
+    }
+
+    /// The open loop at a share of what the slowest subject can do.
+    pub(super) fn latency(self, place: &Place, percent: u32) -> Option<&'r Latency> {
+        self.0.latency.iter().find(|of| of.place == *place && of.load_percent == percent)
+    }
+
+    /// Memory by worker threads.
+    pub(super) fn memory(self, place: &Place, workers: u32) -> Option<&'r Memory> {
+        self.0.memory.iter().find(|of| of.place == *place && of.workers == workers)
+    }
+
+    /// Bytes that Envoy holds, by worker threads.
+    pub(super) fn resident_bytes(self, place: &Place, workers: u32) -> Option<f64> {
+        Some(resident(self.memory(place, workers)?)?.median)
+    }
+
+    fn places(self) -> impl Iterator<Item = &'r Place> {
+        let results = self.0;
+        let instructions = results.instructions.iter().map(|of| &of.place);
+        let throughput = results.throughput.iter().map(|of| &of.place);
+        let latency = results.latency.iter().map(|of| &of.place);
+        let memory = results.memory.iter().map(|of| &of.place);
+        instructions.chain(throughput).chain(latency).chain(memory)
+    }
+}
+
+/// A place of a scenario.
+pub(super) fn place(job: &Job, size: Option<u32>, subject: Subject) -> Place {
+    Place { scenario: job.id.clone(), size, subject }
+}
+
+/// The same place with another subject.
+pub(super) fn with(place: &Place, subject: Subject) -> Place {
+    Place { subject, ..place.clone() }
+}
+
+/// Where the samples lie that are numbers.
+pub(crate) fn spread(samples: &[f64]) -> Option<Spread> {
+    let finite: Vec<f64> = samples.iter().copied().filter(|sample| sample.is_finite()).collect();
+    Spread::of(&finite)
+}
+
+/// A percentile over the rounds.
+pub(crate) fn percentile(of: &Latency, figure: fn(&LatencyRound) -> f64) -> Option<Spread> {
+    spread(&of.rounds.iter().map(figure).collect::<Vec<f64>>())
+}
+
+/// Bytes over the starts.
+pub(crate) fn resident(of: &Memory) -> Option<Spread> {
+    spread(&of.resident_bytes.iter().map(|bytes| *bytes as f64).collect::<Vec<f64>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Figures, place};
+    use crate::bench::report::sample;
+    use crate::bench::results::Throughput;
+    use crate::bench::subject::Subject;
+
+    #[test]
+    fn ratios_are_taken_round_by_round() {
+        let results = sample::results();
+        let figures = Figures(&results);
+        let native = place(&results.scenarios[0], None, Subject::Native);
+        let ratio = figures.paired(&native, Subject::None, Throughput::cpu_us).unwrap();
+        assert!((ratio - 1.1).abs() < 1e-9, "{ratio}");
+        assert_eq!(figures.paired(&native, Subject::Go, Throughput::cpu_us), None);
+    }
+}

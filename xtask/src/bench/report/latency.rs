@@ -1,0 +1,120 @@
+//! Latency at fixed rates.
+
+use std::collections::BTreeMap;
+
+use super::figures::{Figures, PERCENTILES, Percentile, percentile, place};
+use super::grid::Grid;
+use super::summary::sized;
+use crate::bench::number::{MISSING, count, range, shown};
+use crate::bench::results::{Job, Results};
+use crate::bench::subject::Subject;
+
+/// A part for each scenario that has figures.
+pub(super) fn text(results: &Results, pictures: &str) -> String {
+    let parts: String = results
+        .scenarios
+        .iter()
+        .flat_map(|job| Figures(results).sizes(job).into_iter().map(move |size| (job, size)))
+        .map(|(job, size)| part(results, job, size))
+        .collect();
+    if parts.is_empty() {
+        return "## Latency\n\nIt was not measured.\n\n".into();
+    }
+    format!(
+        "## Latency\n\n\
+         In µs, open loop: requests are due at a fixed rate, and latency counts from when they were \
+         due, so that a stall is felt by all who had to wait for it. Load is in per cent of what the \
+         slowest subject can do, so the rate is the same for all. Medians over the rounds.\n\n{pictures}{parts}"
+    )
+}
+
+fn part(results: &Results, job: &Job, size: Option<u32>) -> String {
+    let here = || {
+        let of = results.latency.iter();
+        of.filter(move |of| of.place.scenario == job.id && of.place.size == size)
+    };
+    let loads: BTreeMap<u32, u32> = here().map(|of| (of.load_percent, of.rate)).collect();
+    if loads.is_empty() {
+        return String::new();
+    }
+    let figures = Figures(results);
+    let title = format!("### {}{}\n\n", job.title, sized(job, size));
+    let medians = table(figures, job, size, &loads, &PERCENTILES, |spread| {
+        shown(spread.map(|spread| spread.median))
+    });
+    let ends = [PERCENTILES[0], PERCENTILES[2]];
+    let spreads = table(figures, job, size, &loads, &ends, range);
+    let mut text = format!("{title}{medians}Least to greatest of the rounds:\n\n{spreads}");
+    let errors: Vec<String> = here()
+        .filter_map(|of| {
+            let errors: u64 = of.rounds.iter().map(|round| round.errors).sum();
+            let all: u64 = of.rounds.iter().map(|round| round.requests).sum();
+            let (subject, percent) = (of.place.subject.title(), of.load_percent);
+            let (errors, all) = ((errors > 0).then(|| count(errors))?, count(all));
+            Some(format!("- {subject} at {percent} %: {errors}, beside {all} that were answered\n"))
+        })
+        .collect();
+    if !errors.is_empty() {
+        text +=
+            &format!("Requests that were not answered as they should be:\n\n{}\n", errors.concat());
+    }
+    text
+}
+
+fn table(
+    figures: Figures<'_>,
+    job: &Job,
+    size: Option<u32>,
+    loads: &BTreeMap<u32, u32>,
+    percentiles: &[Percentile],
+    cell: fn(Option<crate::bench::statistics::Spread>) -> String,
+) -> String {
+    let headings = loads.iter().flat_map(|(percent, rate)| {
+        percentiles.iter().enumerate().map(move |(at, (name, _))| match at {
+            0 => format!("{percent} % ({}/s): {name}", count((*rate).into())),
+            _ => (*name).to_owned(),
+        })
+    });
+    let mut grid = Grid::new([String::new()].into_iter().chain(headings));
+    for subject in Subject::ALL {
+        let at = place(job, size, subject);
+        let cells: Vec<String> = loads
+            .keys()
+            .flat_map(|percent| {
+                let of = figures.latency(&at, *percent);
+                percentiles
+                    .iter()
+                    .map(move |(_, figure)| cell(of.and_then(|of| percentile(of, *figure))))
+            })
+            .collect();
+        if cells.iter().any(|cell| cell != MISSING) {
+            grid.row([subject.title().to_owned()].into_iter().chain(cells));
+        }
+    }
+    grid.markdown()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+    use crate::bench::report::sample;
+
+    #[test]
+    fn rates_are_groups_of_columns() {
+        let mut results = sample::results();
+        let mut other = results.latency[0].clone();
+        (other.load_percent, other.rate) = (25, 2_500);
+        other.rounds[0].errors = 3;
+        results.latency.push(other);
+        let text = text(&results, "");
+        for line in [
+            "|  | 25 % (2,500/s): p50 | p90 | p99 | p99.9 | 50 % (5,000/s): p50 | p90 | p99 | p99.9 |",
+            "| no filter | 125 | 250 | 500 | 1,500 | 125 | 250 | 500 | 1,500 |",
+            "| libpintle.so | – | – | – | – | 128 | 255 | 510 | 1,530 |",
+            "| libpintle.so | – | – | 126 to 129 | 505 to 515 |",
+            "- no filter at 25 %: 3, beside 30,000 that were answered\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+    }
+}

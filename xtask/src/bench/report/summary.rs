@@ -1,0 +1,111 @@
+//! The main table: all that matters of one scenario, a line for each subject.
+
+use super::figures::{Figures, percentile, place};
+use super::grid::Grid;
+use crate::bench::number::{MISSING, count, mib, number, shown};
+use crate::bench::results::{Job, Results};
+use crate::bench::subject::Subject;
+
+/// The load at which the tail is shown.
+const LOAD_PERCENT: u32 = 50;
+
+/// The table, and what it is of.
+pub(super) fn text(results: &Results, job: &Job) -> String {
+    let size = Figures(results).sizes(job).first().copied().flatten();
+    let mut text = format!("{}\n\n{}", job.about.trim(), grid(results, job, size).markdown());
+    text += "Instructions are those that one filter adds to a request on Envoy's worker thread; CPU \
+             time is that of the whole request, Envoy's own work included; memory is that of the \
+             whole process with one worker.";
+    let none = place(job, size, Subject::None);
+    if let Some(alone) = Figures(results).instructions_of_none(&none) {
+        text += &format!(" Envoy without a filter executes {} a request.", number(alone));
+    }
+    if !job.envoy_filters.is_empty() {
+        text += &format!(" Envoy's own filters here: {}.", filters(job));
+    }
+    text + "\n\n"
+}
+
+/// A table for each size, its heading above it.
+pub(super) fn terminal(results: &Results, job: &Job) -> String {
+    let mut text = String::new();
+    for size in Figures(results).sizes(job) {
+        let grid = grid(results, job, size);
+        if !grid.is_empty() {
+            text += &format!("\n{}{}\n{}", job.title, sized(job, size), grid.filled().terminal());
+        }
+    }
+    text
+}
+
+/// Which of Envoy's filters do the job.
+pub(super) fn filters(job: &Job) -> String {
+    let names: Vec<String> = job.envoy_filters.iter().map(|name| format!("`{name}`")).collect();
+    names.join(" + ")
+}
+
+/// `, 100 rules` where a scenario has sizes.
+pub(super) fn sized(job: &Job, size: Option<u32>) -> String {
+    match size {
+        Some(size) => {
+            let what = job.varies.as_deref().unwrap_or("sizes");
+            format!(", {what}: {}", count(size.into()))
+        }
+        None => String::new(),
+    }
+}
+
+fn grid(results: &Results, job: &Job, size: Option<u32>) -> Grid {
+    let figures = Figures(results);
+    let at = |subject| place(job, size, subject);
+    let subjects = figures.subjects(job);
+    let loaded = subjects.iter().find_map(|s| figures.latency(&at(*s), LOAD_PERCENT));
+    let rate = loaded.map(|of| format!(" ({}/s)", count(of.rate.into())));
+    let mut grid = Grid::new([
+        String::new(),
+        "instructions per request and filter".into(),
+        "ratio to Envoy's own".into(),
+        "CPU, µs per request".into(),
+        format!("p99 at {LOAD_PERCENT} % load{}, µs", rate.unwrap_or_default()),
+        "resident memory, MiB".into(),
+    ]);
+    for subject in subjects {
+        let at = at(subject);
+        let latency = figures.latency(&at, LOAD_PERCENT);
+        let p99 = latency.and_then(|of| percentile(of, |round| round.p99_us));
+        let cells = [
+            shown(figures.instructions(&at)),
+            shown(figures.to_envoy(&at)),
+            shown(figures.cpu_us(&at).map(|spread| spread.median)),
+            shown(p99.map(|spread| spread.median)),
+            shown(figures.resident_bytes(&at, 1).map(mib)),
+        ];
+        if cells.iter().any(|cell| cell != MISSING) {
+            grid.row(std::iter::once(subject.title().to_owned()).chain(cells));
+        }
+    }
+    grid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+    use crate::bench::report::sample;
+
+    #[test]
+    fn a_line_for_each_subject() {
+        let results = sample::results();
+        let text = text(&results, &results.scenarios[0]);
+        for line in [
+            "| no filter | – | – | 30.0 | 500 | 60.0 |",
+            "| libpintle.so | 6,100 | 0.709 | 33.0 | 510 | 61.0 |",
+            "| pintle.wasm | 23,500 | 2.73 | – | – | – |",
+            "| Envoy's own | 8,600 | 1.00 | 34.5 | – | – |",
+            "p99 at 50 % load (5,000/s), µs",
+            "Envoy without a filter executes 200,000 a request.",
+            "`basic_auth` + `header_mutation`.",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The jobs: one file each in `bench/scenarios`, whose README describes the form.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use pintle_core::testing::corpus;
+use serde::{Deserialize, Serialize};
+
+use super::subject::Subject;
+use crate::cargo::Workspace;
+use crate::client;
+
+/// The scenario that all others are understood by: the one that bounds are set for.
+pub(crate) const REFERENCE: &str = "reference";
+
+/// A job that subjects are compared at.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// The name of its file, and on the command line.
+    #[serde(skip)]
+    pub(crate) id: String,
+    /// The name in reports.
+    pub(crate) title: String,
+    /// What is done, in a sentence or two, for the report.
+    pub(crate) about: String,
+    /// What is measured; the order does not matter.
+    #[serde(default = "usual_measures")]
+    measures: Vec<Measure>,
+    /// How many stand in one chain while instructions are counted. 1 where a second one would find
+    /// another request than the first (a denial, say), or where routes do a part of the job.
+    #[serde(default = "usual_copies")]
+    pub(crate) copies: u32,
+    /// Whether a quick run has it.
+    #[serde(default)]
+    pub(crate) quick: bool,
+    /// Whether modules that do nothing take part.
+    #[serde(default)]
+    pub(crate) floors: bool,
+    request: Request,
+    /// What comes back where a filter ran.
+    pub(crate) response: Response,
+    /// What shows that a filter ran, where `response` does not.
+    pub(crate) proof: Option<Proof>,
+    vary: Option<Vary>,
+    config: Configs,
+}
+
+/// Something that is measured of a subject at a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Measure {
+    /// Instructions per request, by callgrind.
+    Instructions,
+    /// CPU time per request, and requests per second, closed loop.
+    Throughput,
+    /// Latency at fixed rates, open loop.
+    Latency,
+    /// Resident memory, and time to load.
+    Memory,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    #[serde(default = "get")]
+    method: String,
+    path: String,
+    /// `name: value` each.
+    #[serde(default)]
+    fields: Vec<String>,
+    #[serde(default)]
+    body: String,
+}
+
+/// A response, as far as it is looked at.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Response {
+    /// The status.
+    pub(crate) status: u16,
+    /// `name: value` each.
+    #[serde(default)]
+    pub(crate) fields: Vec<String>,
+}
+
+/// What an empty chain would not do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) enum Proof {
+    /// Another request is answered with this.
+    Exchange {
+        /// The request.
+        request: ProofRequest,
+        /// The answer.
+        response: Response,
+    },
+    /// The measured request leaves this text in Envoy's log.
+    Log(String),
+    /// The same, but only while what filters log is logged from `debug` on.
+    DebugLog(String),
+}
+
+/// A request that is sent for the sake of its answer.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ProofRequest(Request);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vary {
+    /// What there are `sizes` of.
+    what: String,
+    sizes: Vec<u32>,
+    pintle: Option<Grow>,
+    envoy: Option<Grow>,
+}
+
+/// How a configuration grows to a size.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grow {
+    /// JSON pointer (RFC 6901) to a list, or to a text of lines.
+    pub(crate) list: String,
+    /// One item, as JSON, or one line; `{n}` stands for its number.
+    pub(crate) item: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configs {
+    /// Of both artefacts.
+    pintle: Option<String>,
+    /// `{"http_filters": [..], "routes": [..]}`.
+    envoy: Option<String>,
+    /// Lua source.
+    lua: Option<String>,
+    /// Whether the module in `bench/peers/go`, which reads the document of the artefacts, can do it.
+    #[serde(default)]
+    go: bool,
+}
+
+impl Scenario {
+    /// Whether something is measured here.
+    pub(crate) fn takes(&self, measure: Measure) -> bool {
+        self.measures.contains(&measure)
+    }
+
+    /// The request that is measured.
+    pub(crate) fn request(&self) -> Result<corpus::Request> {
+        self.request.render()
+    }
+
+    /// The sizes, or one that is none.
+    pub(crate) fn sizes(&self) -> Vec<Option<u32>> {
+        match &self.vary {
+            Some(vary) => vary.sizes.iter().copied().map(Some).collect(),
+            None => vec![None],
+        }
+    }
+
+    /// What the sizes count.
+    pub(crate) fn varies(&self) -> Option<&str> {
+        self.vary.as_ref().map(|vary| vary.what.as_str())
+    }
+
+    /// A subject's configuration at size 1.
+    pub(crate) fn config(&self, subject: Subject) -> Option<&str> {
+        let config = match subject {
+            Subject::Native | Subject::Wasm => &self.config.pintle,
+            Subject::Envoy => &self.config.envoy,
+            Subject::Lua => &self.config.lua,
+            Subject::Go if self.config.go => &self.config.pintle,
+            Subject::Go | Subject::None | Subject::IdleNative | Subject::IdleWasm => &None,
+        };
+        config.as_deref()
+    }
+
+    /// How a subject's configuration grows.
+    pub(crate) fn grow(&self, subject: Subject) -> Option<&Grow> {
+        let vary = self.vary.as_ref()?;
+        match subject {
+            Subject::Native | Subject::Wasm | Subject::Go => vary.pintle.as_ref(),
+            Subject::Envoy => vary.envoy.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.vary.as_ref().is_some_and(|vary| vary.sizes.is_empty()) {
+            bail!("vary: no sizes");
+        }
+        let envoy = self.config.envoy.as_deref().unwrap_or("{}");
+        let envoy: serde_json::Value = serde_json::from_str(envoy).context("config.envoy")?;
+        if self.copies > 1 && envoy.get("routes").is_some() {
+            bail!("copies: {} filters would share the routes of config.envoy", self.copies);
+        }
+        self.request.render().context("request")?;
+        if let Some(Proof::Exchange { request, .. }) = &self.proof {
+            request.render().context("proof")?;
+        }
+        Ok(())
+    }
+}
+
+impl ProofRequest {
+    /// The request.
+    pub(crate) fn render(&self) -> Result<corpus::Request> {
+        self.0.render()
+    }
+}
+
+impl Response {
+    /// Whether a reply is like this; what it lacks otherwise.
+    pub(crate) fn lacks(&self, reply: &client::Reply) -> Option<String> {
+        if reply.status != self.status {
+            return Some(format!("the status is {}, not {}", reply.status, self.status));
+        }
+        let missing = self.fields.iter().find(|field| {
+            let (name, value) = split(field).unwrap_or_default();
+            reply.fields.iter().all(|(n, v)| n != name.as_bytes() || v != value.as_bytes())
+        })?;
+        Some(format!("there is no field {missing:?}"))
+    }
+}
+
+impl Request {
+    fn render(&self) -> Result<corpus::Request> {
+        let mut request = client::get(&self.path);
+        request.method = self.method.clone();
+        request.message.body = self.body.clone().into();
+        for field in &self.fields {
+            let (name, value) = split(field).with_context(|| format!("{field:?} has no colon"))?;
+            request.message.fields.push((name.into(), value.into()));
+        }
+        Ok(request)
+    }
+}
+
+/// The scenarios, the reference job first, then by name.
+pub(crate) fn read_all(workspace: &Workspace) -> Result<Vec<Scenario>> {
+    read_folder(&workspace.root.join("bench/scenarios"))
+}
+
+/// Those of a folder.
+pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Scenario>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut scenarios = Vec::new();
+    for entry in entries {
+        let file = entry.context("reading the scenarios")?.path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            scenarios.push(read(&file).with_context(|| file.display().to_string())?);
+        }
+    }
+    scenarios.sort_by_key(|scenario| (scenario.id != REFERENCE, scenario.id.clone()));
+    Ok(scenarios)
+}
+
+fn read(file: &Path) -> Result<Scenario> {
+    let text = std::fs::read_to_string(file).context("reading")?;
+    let mut scenario: Scenario = toml::from_str(&text).context("parsing")?;
+    scenario.id = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    scenario.check()?;
+    Ok(scenario)
+}
+
+fn split(field: &str) -> Option<(&str, &str)> {
+    let (name, value) = field.split_once(':')?;
+    Some((name, value.trim()))
+}
+
+fn usual_measures() -> Vec<Measure> {
+    vec![Measure::Instructions, Measure::Throughput]
+}
+
+fn usual_copies() -> u32 {
+    10
+}
+
+fn get() -> String {
+    "GET".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Scenario, read, read_folder};
+
+    #[test]
+    fn every_file_is_a_scenario() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/scenarios");
+        let scenarios = read_folder(&folder).unwrap();
+        assert_eq!(scenarios[0].id, "reference");
+        assert_eq!(scenarios.iter().filter(|scenario| scenario.floors).count(), 1);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused() {
+        let scenario = "title = ''\nabout = ''\n[request]\npath = '/'\n[response]\nstatus = 200\n";
+        let parse = |more: &str| toml::from_str::<Scenario>(&format!("{scenario}{more}"));
+        parse("[config]\n").unwrap();
+        for more in [
+            "[config]\nrust = ''\n",
+            "[config]\n[vary]\nwhat = ''\nsizes = [1]\nlua = {}\n",
+            "[config]\n[proof]\nsmell = ''\n",
+            "colour = ''\n[config]\n",
+        ] {
+            let error = parse(more).unwrap_err().to_string();
+            assert!(error.contains("unknown"), "{more}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let folder = std::env::temp_dir().join(format!("pintle-scenarios-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("broken.toml"), "title = 1\n").unwrap();
+        let error = read_folder(&folder).unwrap_err();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(format!("{error:#}").contains("broken.toml"), "{error:#}");
+        assert!(read(&folder).is_err());
+    }
+}

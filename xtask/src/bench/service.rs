@@ -1,0 +1,85 @@
+//! The upstream of latency: as little as a service can do.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::cores::Cores;
+
+const CONTENT: &[u8] = b"hello from the upstream\n";
+
+/// Answers every request over HTTP/1.1 alike, on one thread of its own; it ends with its handle.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Closed with the handle, which ends the thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Service {
+    /// Listens on a port of the system's choice, off Envoy's core.
+    pub(crate) async fn start(cores: Option<Cores>) -> Result<Self> {
+        let listener =
+            std::net::TcpListener::bind("127.0.0.1:0").context("listening on loopback")?;
+        let address = listener.local_addr().context("listening on loopback")?;
+        listener.set_nonblocking(true).context("listening on loopback")?;
+        let runtime = Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.context("starting a runtime")?;
+        let (stop, stopped) = oneshot::channel();
+        let (tell, placed) = oneshot::channel();
+        let thread = move || {
+            let cores = cores.as_ref();
+            // A receiver that is gone has given up on the service.
+            drop(tell.send(cores.map_or(Ok(()), Cores::leave_envoy_alone)));
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(listener) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        std::thread::Builder::new()
+            .name("upstream".into())
+            .spawn(thread)
+            .context("starting the upstream's thread")?;
+        placed.await.context("the upstream's thread ended")?.context("placing the upstream")?;
+        Ok(Self { address, _stop: stop })
+    }
+}
+
+async fn serve(listener: std::net::TcpListener) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(async move {
+            if stream.set_nodelay(true).is_ok() {
+                let service = service_fn(answer);
+                // How it ends shows in the answers.
+                drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    // Where it breaks off, nobody waits for the answer.
+    drop(request.into_body().collect().await);
+    let mut response = Response::new(Full::new(Bytes::from_static(CONTENT)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Ok(response)
+}
