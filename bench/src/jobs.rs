@@ -135,9 +135,15 @@ fn chain() -> Vec<Job> {
     let both = (authorized(ALICE), response());
     let on_request = Effects { edits: 2, log_lines: 1, reply: None };
     let on_response = Effects { edits: 1, log_lines: 1, reply: None };
+    let denial = r#"{"filters": [
+        {"basic_auth": {"rules": [{"credentials": ["alice:wonderland"]}]}},
+        {"headers": {"response": [{"set": {"name": "hello", "value": "world"}}]}}
+    ]}"#;
+    let denied = Effects { reply: Some(401), ..NOTHING };
     vec![
         Job::request("chain of all", "request", config, authorized(ALICE), on_request),
         Job::response("chain of all", "response", config, both, on_response),
+        Job::request("chain of two", "denied, reply edited", denial, authorized(WRONG), denied),
     ]
 }
 

@@ -59,7 +59,10 @@ impl Denial {
     pub const fn slug(self) -> &'static str {
         match self {
             Self::Other(_, slug) => slug,
-            shipped => shipped.known_details().split_at(PREFIX.len()).1,
+            shipped => match shipped.known_details().split_at_checked(PREFIX.len()) {
+                Some((_, slug)) => slug,
+                None => "",
+            },
         }
     }
 

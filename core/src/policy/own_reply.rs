@@ -71,15 +71,15 @@ impl<'s> Lines<'s> {
         line.map(|(name, value)| (&**name, &**value))
     }
 
-    fn editable(self) -> Vec<Line<'s>> {
+    fn into_lines(self) -> Vec<Line<'s>> {
         match self {
+            Self::Edited(lines) => lines,
             Self::Rendered(fields, text) => {
                 let line = |field: &'s Field| {
                     (field.name().as_bytes().into(), field.value().as_bytes().into())
                 };
                 fields.iter().map(line).chain(text).collect()
             }
-            Self::Edited(lines) => lines,
         }
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn render<'s, X: FilterSet, H: Host>(
     let mut lines = Lines::of(&reply);
     if policy.answers {
         let status = reply.status.to_string();
-        let mut view = ReplyHost { host, status: status.as_bytes(), lines: lines.editable() };
+        let mut view = ReplyHost { host, status: status.as_bytes(), lines: lines.into_lines() };
         policy.respond(stream, &mut view, scratch);
         lines = Lines::Edited(view.lines);
     }

@@ -24,16 +24,18 @@ use anyhow::{Context, Error, Result};
 
 use super::Bench;
 use super::cell::Cell;
-use super::load::{Load, Pace, Tally};
+use super::load::{CONNECTIONS, Load, Pace, Tally};
 use super::progress::Progress;
 use super::proof;
 use super::proxy::{Proxy, Setup};
-use super::results::{Latency, LatencyRound, Place, Results};
+use super::results::{Latency, LatencyRound, Place, Results, Throughput};
 use super::scenario::Measure;
 use super::service::Service;
 use super::statistics::median;
 use super::throughput::{same_job, turns};
-use super::worker;
+
+/// A round in which less of the rate than this was sent did not hold it.
+const HELD: f64 = 0.98;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,8 @@ pub(crate) async fn run(bench: &Bench, progress: &Progress, results: &mut Result
         for runner in runners {
             let cell = runner.cell;
             match runner.finish().await {
-                Ok((latency, faults)) => {
+                Ok(Measured { capacity, latency, faults }) => {
+                    results.capacity.push(capacity);
                     results.latency.extend(latency);
                     let faults = faults.into_iter().map(|fault| failure(&cell, &fault));
                     results.failed.extend(faults);
@@ -115,7 +118,9 @@ async fn compete(load: &Load, plan: Plan, runners: &mut [Runner<'_>], progress: 
             }
         }
     }
-    let rates = runners.iter().filter_map(|r| Some((median(&r.rates)?, median(&r.busy)?, r.cell)));
+    let rates = runners.iter().filter(|runner| runner.trouble.is_none()).filter_map(|runner| {
+        Some((median(&runner.capacity.rate())?, median(&runner.capacity.busy())?, runner.cell))
+    });
     let Some((slowest, busy, cell)) = rates.min_by(|a, b| a.0.total_cmp(&b.0)) else { return };
     let busy = busy * 100.0;
     progress.say(format!(
@@ -140,14 +145,20 @@ async fn compete(load: &Load, plan: Plan, runners: &mut [Runner<'_>], progress: 
     }
 }
 
+/// What came of a subject.
+struct Measured {
+    capacity: Throughput,
+    latency: Vec<Latency>,
+    /// What was wrong with single rounds.
+    faults: Vec<String>,
+}
+
 /// A subject that takes part.
 struct Runner<'s> {
     cell: Cell<'s>,
     proxy: Proxy,
-    /// Requests per second in a closed loop.
-    rates: Vec<f64>,
-    /// What share of the time the worker ran meanwhile.
-    busy: Vec<f64>,
+    /// Its trials.
+    capacity: Throughput,
     /// The last one is under way.
     loads: Vec<Latency>,
     /// Rounds in which not all was answered as it should be.
@@ -167,8 +178,10 @@ impl<'s> Runner<'s> {
         let proxy = Proxy::start(bench, &cell, "latency", setup).await?;
         proof::prove(&proxy, &cell).await?;
         load.run(&cell, &proxy, Pace::Until(plan.warm_up)).await?.faultless()?;
-        let (rates, busy, loads, faults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { cell, proxy, rates, busy, loads, faults, trouble: None })
+        let place = Place::from(&cell);
+        let capacity = Throughput { place, connections: CONNECTIONS, rounds: Vec::new() };
+        let (loads, faults) = (Vec::new(), Vec::new());
+        Ok(Self { cell, proxy, capacity, loads, faults, trouble: None })
     }
 
     /// Finds out what it can do.
@@ -176,18 +189,11 @@ impl<'s> Runner<'s> {
         if self.trouble.is_some() {
             return;
         }
-        if let Err(error) = self.closed_loop(load, time).await {
-            self.trouble = Some(error);
+        match load.run(&self.cell, &self.proxy, Pace::Until(time)).await.and_then(Tally::faultless)
+        {
+            Ok(tally) => self.capacity.rounds.push(tally.round()),
+            Err(error) => self.trouble = Some(error),
         }
-    }
-
-    async fn closed_loop(&mut self, load: &Load, time: Duration) -> Result<()> {
-        let before = worker::cpu_time(self.proxy.pid)?;
-        let tally = load.run(&self.cell, &self.proxy, Pace::Until(time)).await?.faultless()?;
-        let spent = worker::cpu_time(self.proxy.pid)?.saturating_sub(before);
-        self.rates.push(tally.rate());
-        self.busy.push(spent.as_secs_f64() / tally.seconds);
-        Ok(())
     }
 
     /// A round of the load that is under way.
@@ -198,6 +204,11 @@ impl<'s> Runner<'s> {
         match load.run(&self.cell, &self.proxy, pace).await {
             Ok(tally) => {
                 at.rounds.push(LatencyRound::from(&tally));
+                let rate = tally.rate();
+                if rate < HELD * f64::from(at.rate) {
+                    let fault = format!("{rate:.0} requests/s were sent, not {}", at.rate);
+                    self.faults.push(fault);
+                }
                 if let Err(error) = tally.faultless() {
                     self.faults.push(format!("at {} requests/s: {error:#}", at.rate));
                 }
@@ -206,13 +217,13 @@ impl<'s> Runner<'s> {
         }
     }
 
-    async fn finish(self) -> Result<(Vec<Latency>, Vec<String>)> {
+    async fn finish(self) -> Result<Measured> {
         if let Some(error) = self.trouble {
             return Err(error);
         }
         proof::prove(&self.proxy, &self.cell).await.context("after the last round")?;
         self.proxy.stop().await?;
-        Ok((self.loads, self.faults))
+        Ok(Measured { capacity: self.capacity, latency: self.loads, faults: self.faults })
     }
 
     /// The load that is under way.
@@ -237,8 +248,16 @@ impl<'s> Runner<'s> {
 impl From<&Tally> for LatencyRound {
     fn from(tally: &Tally) -> Self {
         let [p50_us, p90_us, p99_us, p999_us] = tally.percentiles_us;
-        let (requests, errors) = (tally.requests, tally.errors);
-        Self { requests, errors, p50_us, p90_us, p99_us, p999_us }
+        Self {
+            requests: tally.requests,
+            errors: tally.errors,
+            seconds: tally.seconds,
+            cpu_seconds: tally.cpu_seconds,
+            p50_us,
+            p90_us,
+            p99_us,
+            p999_us,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use pintle_core::testing::corpus;
 use serde::Deserialize;
 
@@ -13,6 +13,8 @@ use super::cell::Cell;
 use super::cores::Cores;
 use super::progress::Progress;
 use super::proxy::Proxy;
+use super::results::Round;
+use super::worker;
 use crate::cargo::Workspace;
 use crate::guard;
 
@@ -26,6 +28,9 @@ pub(crate) const CONNECTIONS: u32 = 16;
 
 /// For one answer. Nothing here takes as long unless it hangs.
 const PATIENCE_SECONDS: u64 = 10;
+
+/// The worker closes connections behind the last answer.
+const SETTLING: Duration = Duration::from_millis(5);
 
 /// A program that sends requests.
 #[derive(Debug)]
@@ -59,6 +64,8 @@ pub(crate) struct Tally {
     pub(crate) trouble: String,
     /// From the first connection to the last answer.
     pub(crate) seconds: f64,
+    /// What Envoy's worker threads spent meanwhile.
+    pub(crate) cpu_seconds: f64,
     /// Microseconds at the percentiles 50, 90, 99 and 99.9 of all that were answered: from when a
     /// request was sent or, in an open loop, from when it was due.
     pub(crate) percentiles_us: [f64; 4],
@@ -104,18 +111,21 @@ impl Load {
         let mut command = guard::command(words.next().context("no program")?);
         command.args(words).args(pace.arguments()).args(arguments(&cell.scenario.request()?)?);
         command.arg(format!("http://{}{}", proxy.address, cell.scenario.request()?.path));
+        let before = worker::cpu_time(proxy.pid)?;
         let started = Instant::now();
         let output = tokio::time::timeout(pace.patience(), command.output())
             .await
             .map_err(|_| anyhow!("oha did not end within {:?}", pace.patience()))?
             .context("starting oha")?;
         let ran = started.elapsed();
+        tokio::time::sleep(SETTLING).await;
+        let cpu_time = worker::cpu_time(proxy.pid)?.saturating_sub(before);
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "oha failed ({}): {}", output.status, errors.trim());
         let output: Output =
             serde_json::from_slice(&output.stdout).context("reading what oha reports")?;
         output.plausible(pace, ran)?;
-        Ok(output.tally(status(cell)))
+        output.tally(status(cell), cpu_time)
     }
 }
 
@@ -146,6 +156,11 @@ impl Tally {
     /// Requests per second.
     pub(crate) fn rate(&self) -> f64 {
         self.requests as f64 / self.seconds
+    }
+
+    /// As a round of a closed loop.
+    pub(crate) fn round(&self) -> Round {
+        Round { requests: self.requests, seconds: self.seconds, cpu_seconds: self.cpu_seconds }
     }
 
     /// An error unless all was answered as it should be.
@@ -202,21 +217,26 @@ impl Output {
         Ok(())
     }
 
-    fn tally(&self, expected: u16) -> Tally {
+    fn tally(&self, expected: u16, cpu_time: Duration) -> Result<Tally> {
         let right = self.statuses.get(&expected).copied().unwrap_or_default();
         let failed: u64 = self.errors.values().sum();
         let requests = self.statuses.values().sum::<u64>() + failed;
         let wrong = self.statuses.iter().filter(|(status, _)| **status != expected);
         let wrong = wrong.map(|(status, count)| format!("status {status}: {count}"));
         let failures = self.errors.iter().map(|(what, count)| format!("{what}: {count}"));
-        let Percentiles { p50, p90, p99, p999 } = self.percentiles;
-        Tally {
+        let Percentiles { p50: Some(p50), p90: Some(p90), p99: Some(p99), p999: Some(p999) } =
+            self.percentiles
+        else {
+            bail!("nothing was answered");
+        };
+        Ok(Tally {
             requests,
             errors: requests - right,
             trouble: wrong.chain(failures).collect::<Vec<_>>().join(", "),
             seconds: self.summary.total,
-            percentiles_us: [p50, p90, p99, p999].map(|p| p.unwrap_or_default() * 1e6),
-        }
+            cpu_seconds: cpu_time.as_secs_f64(),
+            percentiles_us: [p50, p90, p99, p999].map(|seconds| seconds * 1e6),
+        })
     }
 }
 
@@ -287,7 +307,7 @@ mod tests {
 
     const REPORT: &str = r#"{
         "summary": {"successRate": 1.0, "total": 2.0, "average": 0.004},
-        "latencyPercentiles": {"p50": 0.001, "p90": 0.002, "p99": 0.003, "p99.9": null},
+        "latencyPercentiles": {"p50": 0.001, "p90": 0.002, "p99": 0.003, "p99.9": 0.004},
         "statusCodeDistribution": {"200": 997, "503": 2},
         "errorDistribution": {"timeout": 1}
     }"#;
@@ -298,12 +318,15 @@ mod tests {
 
     #[test]
     fn what_did_not_go_well_is_counted() {
-        let tally = report().tally(200);
+        let tally = report().tally(200, Duration::from_millis(1500)).unwrap();
         assert_eq!((tally.requests, tally.errors), (1000, 3));
         assert_eq!(tally.trouble, "status 503: 2, timeout: 1");
-        assert_eq!(tally.percentiles_us, [1000.0, 2000.0, 3000.0, 0.0]);
-        assert_eq!(tally.rate(), 500.0);
+        assert_eq!(tally.percentiles_us, [1000.0, 2000.0, 3000.0, 4000.0]);
+        assert_eq!((tally.rate(), tally.round().cpu_seconds), (500.0, 1.5));
         assert!(tally.faultless().is_err());
+        let mut unanswered = report();
+        unanswered.percentiles.p50 = None;
+        assert!(unanswered.tally(200, Duration::ZERO).is_err());
     }
 
     #[test]

@@ -27,9 +27,9 @@ impl Peers {
         peers.files.insert(Subject::IdleNative, idle::build_native(workspace).await?);
         peers.files.insert(Subject::IdleWasm, idle::build_wasm(workspace)?);
         progress.say("building the Go plug-in");
-        match go::build(workspace).await {
+        match go::build(workspace).await? {
             Ok(file) => drop(peers.files.insert(Subject::Go, file)),
-            Err(why) => peers.missing.push(why),
+            Err(install) => peers.missing.push(install),
         }
         Ok(peers)
     }

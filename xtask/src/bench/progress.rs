@@ -15,6 +15,11 @@ impl Progress {
         Self { started: Instant::now() }
     }
 
+    /// How long it has taken so far.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
     /// A new measure.
     pub(crate) fn heading(&self, what: impl fmt::Display) {
         println!("\n== {what}");
@@ -22,7 +27,7 @@ impl Progress {
 
     /// One step is done, or says what it is about to do.
     pub(crate) fn say(&self, what: impl fmt::Display) {
-        let seconds = self.started.elapsed().as_secs();
+        let seconds = self.seconds() as u64;
         println!("{:3}:{:02}  {what}", seconds / 60, seconds % 60);
     }
 }

@@ -55,9 +55,12 @@ async fn seen(proxy: &Proxy, cell: &Cell<'_>) -> Result<()> {
     }
     match &cell.scenario.proof {
         None => Ok(()),
-        Some(Proof::Exchange { request, response }) => {
-            let reply = client::send(proxy.address, &request.render()?).await?;
-            expect(response, &reply).context("the request that proves it")
+        Some(Proof::Exchange(exchanges)) => {
+            for exchange in exchanges {
+                let reply = client::send(proxy.address, &exchange.request()?).await?;
+                expect(&exchange.response, &reply).context("a request that proves it")?;
+            }
+            Ok(())
         }
         Some(Proof::Log(text)) => {
             ensure!(logged(proxy, mark, text, None).await?, "{text:?} is not in the log");
@@ -80,9 +83,13 @@ async fn seen(proxy: &Proxy, cell: &Cell<'_>) -> Result<()> {
 async fn unseen(proxy: &Proxy, cell: &Cell<'_>, reply: &Reply, mark: Mark) -> Result<()> {
     let shows = match &cell.scenario.proof {
         None => cell.scenario.response.lacks(reply).is_none(),
-        Some(Proof::Exchange { request, response }) => {
-            let reply = client::send(proxy.address, &request.render()?).await?;
-            response.lacks(&reply).is_none()
+        Some(Proof::Exchange(exchanges)) => {
+            let mut shows = false;
+            for exchange in exchanges {
+                let reply = client::send(proxy.address, &exchange.request()?).await?;
+                shows |= exchange.response.lacks(&reply).is_none();
+            }
+            shows
         }
         Some(Proof::Log(text)) => proxy.log.text_since(mark)?.contains(text.as_str()),
         Some(Proof::DebugLog(text)) => {

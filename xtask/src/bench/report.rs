@@ -38,7 +38,7 @@ pub(crate) fn write(workspace: &Workspace, results: &Results) -> Result<()> {
         save(workspace, &file, &picture.svg)?;
     }
     save(workspace, &folder.join("report.md"), &render(results, &pictures))?;
-    if results.full && results.failed.is_empty() {
+    if results.are_complete() {
         readme::rewrite(&workspace.root.join("README.md"), results, &pictures)?;
     }
     print!("{}", terminal(results));

@@ -28,12 +28,16 @@ pub(crate) struct Results {
     pub(crate) machine: Machine,
     /// Whether nothing was left out by choice.
     pub(crate) full: bool,
+    /// How long it took.
+    pub(crate) seconds: f64,
     /// The scenarios, in the order of reports.
     pub(crate) scenarios: Vec<Job>,
     /// Instructions per request.
     pub(crate) instructions: Vec<Instructions>,
     /// CPU time per request, and requests per second.
     pub(crate) throughput: Vec<Throughput>,
+    /// What each subject can do through the upstream: the rates of latency are shares of the least.
+    pub(crate) capacity: Vec<Throughput>,
     /// Latency at fixed rates.
     pub(crate) latency: Vec<Latency>,
     /// Resident memory by worker threads, and time to load.
@@ -62,6 +66,8 @@ pub(crate) struct Job {
     pub(crate) about: String,
     /// What sizes count, if there are any.
     pub(crate) varies: Option<String>,
+    /// The sizes.
+    pub(crate) sizes: Vec<u32>,
     /// Which of Envoy's filters do it.
     pub(crate) envoy_filters: Vec<String>,
 }
@@ -132,10 +138,14 @@ pub(crate) struct Latency {
 /// One round of an open loop.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LatencyRound {
-    /// Requests answered.
+    /// Requests that came to an end.
     pub(crate) requests: u64,
-    /// Requests that were not answered as they should be.
+    /// Those of them that were not answered as they should be.
     pub(crate) errors: u64,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// What Envoy's worker thread spent.
+    pub(crate) cpu_seconds: f64,
     /// Microseconds at percentiles: 50, 90, 99, 99.9.
     pub(crate) p50_us: f64,
     /// At the 90th.
@@ -197,9 +207,11 @@ impl Results {
             format: FORMAT,
             machine,
             full,
+            seconds: 0.0,
             scenarios: Vec::new(),
             instructions: Vec::new(),
             throughput: Vec::new(),
+            capacity: Vec::new(),
             latency: Vec::new(),
             memory: Vec::new(),
             soak: Vec::new(),
@@ -218,11 +230,11 @@ impl Results {
     /// Reads a file of this form.
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-        let results: Self = serde_json::from_slice(&text)
-            .with_context(|| format!("{} holds no results", file.display()))?;
-        let format = results.format;
-        ensure!(format == FORMAT, "{} has form {format}, not {FORMAT}", file.display());
-        Ok(results)
+        let no_results = || format!("{} holds no results", file.display());
+        let value: serde_json::Value = serde_json::from_slice(&text).with_context(no_results)?;
+        let format = &value["format"];
+        ensure!(*format == FORMAT, "{} has form {format}, not {FORMAT}", file.display());
+        serde_json::from_value(value).with_context(no_results)
     }
 
     /// Writes them where they belong: those of a full run into the repository.
@@ -240,9 +252,16 @@ impl Results {
         Ok(())
     }
 
-    /// `bench/` for a full run without failures, a folder of its own for all others.
+    /// Whether they may stand in the repository: those of a full run in which nothing failed, and for
+    /// which no tool was missing that all could have.
+    pub(crate) fn are_complete(&self) -> bool {
+        let measured = !self.instructions.is_empty() && !self.latency.is_empty();
+        self.full && self.failed.is_empty() && measured
+    }
+
+    /// `bench/` for complete results, a folder of its own for all others.
     pub(crate) fn folder(&self, workspace: &Workspace) -> std::path::PathBuf {
-        match self.full && self.failed.is_empty() {
+        match self.are_complete() {
             true => workspace.root.join("bench"),
             false => workspace.target.join("bench"),
         }
@@ -267,6 +286,11 @@ impl Throughput {
     /// Microseconds of the worker thread per request.
     pub(crate) fn cpu_us(&self) -> Vec<f64> {
         self.rounds.iter().map(|round| round.cpu_seconds * 1e6 / round.requests as f64).collect()
+    }
+
+    /// The share of the time that the worker thread was busy.
+    pub(crate) fn busy(&self) -> Vec<f64> {
+        self.rounds.iter().map(|round| round.cpu_seconds / round.seconds).collect()
     }
 
     /// Requests per second.
@@ -314,6 +338,7 @@ impl Job {
             title: scenario.title.clone(),
             about: scenario.about.clone(),
             varies: scenario.varies().map(str::to_owned),
+            sizes: scenario.sizes().into_iter().flatten().collect(),
             envoy_filters: filters.iter().map(name).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! The jobs: one file each in `bench/scenarios`, whose README describes the form.
+//! The jobs: one file each in `bench/scenarios`; `bench/README.md` describes the form.
 
 use std::path::Path;
 
@@ -88,13 +88,8 @@ pub(crate) struct Response {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum Proof {
-    /// Another request is answered with this.
-    Exchange {
-        /// The request.
-        request: ProofRequest,
-        /// The answer.
-        response: Response,
-    },
+    /// Other requests are answered with this.
+    Exchange(Vec<Exchange>),
     /// The measured request leaves this text in Envoy's log.
     Log(String),
     /// The same, but only while what filters log is logged from `debug` on.
@@ -103,8 +98,12 @@ pub(crate) enum Proof {
 
 /// A request that is sent for the sake of its answer.
 #[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct ProofRequest(Request);
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exchange {
+    request: Request,
+    /// The answer.
+    pub(crate) response: Response,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,17 +195,19 @@ impl Scenario {
             bail!("copies: {} filters would share the routes of config.envoy", self.copies);
         }
         self.request.render().context("request")?;
-        if let Some(Proof::Exchange { request, .. }) = &self.proof {
-            request.render().context("proof")?;
+        if let Some(Proof::Exchange(exchanges)) = &self.proof {
+            for exchange in exchanges {
+                exchange.request().context("proof")?;
+            }
         }
         Ok(())
     }
 }
 
-impl ProofRequest {
+impl Exchange {
     /// The request.
-    pub(crate) fn render(&self) -> Result<corpus::Request> {
-        self.0.render()
+    pub(crate) fn request(&self) -> Result<corpus::Request> {
+        self.request.render()
     }
 }
 

@@ -62,7 +62,6 @@ async fn works(bench: &Bench, cell: &Cell<'_>) -> Result<()> {
 async fn proves(bench: &Bench, cell: &Cell<'_>, copies: u32) -> Result<()> {
     let setup = Setup { copies, ..Setup::default() };
     let proxy = Proxy::start(bench, cell, "suite", &setup).await?;
-    let proof = proof::prove(&proxy, cell).await;
-    proxy.stop().await?;
-    proof
+    proof::prove(&proxy, cell).await?;
+    proxy.stop().await
 }

@@ -23,13 +23,9 @@ use super::proxy::{Proxy, Setup};
 use super::results::{Place, Results, Round, Throughput};
 use super::scenario::Measure;
 use super::statistics::{Spread, median};
-use super::worker;
 
 /// Envoy's counter of requests.
 const ARRIVED: &str = "http.ingress.downstream_rq_total";
-
-/// The worker closes connections behind the last answer.
-const SETTLE: Duration = Duration::from_millis(5);
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +36,7 @@ struct Plan {
 }
 
 const FULL: Plan =
-    Plan { rounds: 5, round: Duration::from_millis(1200), warm_up: Duration::from_millis(1000) };
+    Plan { rounds: 9, round: Duration::from_millis(600), warm_up: Duration::from_millis(1000) };
 
 const QUICK: Plan =
     Plan { rounds: 3, round: Duration::from_millis(700), warm_up: Duration::from_millis(500) };
@@ -139,16 +135,13 @@ impl<'s> Runner<'s> {
 
     async fn round(&self, load: &Load) -> Result<Round> {
         let arrived = self.proxy.admin.stat(ARRIVED).await?;
-        let before = worker::cpu_time(self.proxy.pid)?;
         let tally = load.run(&self.cell, &self.proxy, Pace::Count(self.requests)).await?;
-        tokio::time::sleep(SETTLE).await;
-        let spent = worker::cpu_time(self.proxy.pid)?.saturating_sub(before);
         let tally = tally.faultless()?;
         let arrived = self.proxy.admin.stat(ARRIVED).await?.saturating_sub(arrived);
         let requests = tally.requests;
         ensure!(arrived == requests, "oha counts {requests} requests, and Envoy {arrived}");
-        ensure!(!spent.is_zero(), "the kernel counts no CPU time");
-        Ok(Round { requests, seconds: tally.seconds, cpu_seconds: spent.as_secs_f64() })
+        ensure!(tally.cpu_seconds > 0.0, "the kernel counts no CPU time");
+        Ok(tally.round())
     }
 
     async fn finish(self) -> Result<Throughput> {

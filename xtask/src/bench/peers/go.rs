@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use anyhow::Result;
 use tokio::process::Command;
 
 use crate::cargo::Workspace;
@@ -11,12 +12,13 @@ use crate::guard;
 /// The first version with `go:wasmexport`: its minor number.
 const OLDEST: u32 = 24;
 
-/// Builds it; a sentence says why it cannot take part.
-pub(crate) async fn build(workspace: &Workspace) -> Result<PathBuf, String> {
+/// Builds it. Without a Go that can, a sentence says what to install.
+pub(crate) async fn build(workspace: &Workspace) -> Result<Result<PathBuf, String>> {
     let version = version(workspace).await;
     if version.as_deref().and_then(minor).is_none_or(|minor| minor < OLDEST) {
         let found = version.as_deref().unwrap_or("none");
-        return Err(format!("the Go plug-in: install Go 1.{OLDEST} or newer (found: {found})"));
+        let install = format!("the Go plug-in: install Go 1.{OLDEST} or newer (found: {found})");
+        return Ok(Err(install));
     }
     let file = workspace.target.join("bench/peers/pintle-go.wasm");
     let mut build = go(workspace);
@@ -25,10 +27,8 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<PathBuf, String> {
         .arg("-o")
         .arg(&file)
         .arg(".");
-    guard::succeed(build, "go build")
-        .await
-        .map_err(|error| format!("the Go plug-in does not build: {error:#}"))?;
-    Ok(file)
+    guard::succeed(build, "go build of the Go plug-in").await?;
+    Ok(Ok(file))
 }
 
 /// What there is calls itself: `go1.24.1`.

@@ -144,6 +144,7 @@ fn full() -> Results {
             title: format!("The job <{id}>, with a title so long that it takes more than a line"),
             about: "What it is.".into(),
             varies: varies.map(str::to_owned),
+            sizes: if varies.is_some() { vec![1, 10_000] } else { Vec::new() },
             envoy_filters: vec!["basic_auth".into(), "header_mutation".into()],
         });
         let sizes = if varies.is_some() { vec![Some(1), Some(10_000)] } else { vec![None] };
@@ -176,6 +177,8 @@ fn add(results: &mut Results, place: Place, n: u32) {
         let round = LatencyRound {
             requests: 10_000,
             errors: 0,
+            seconds: 1.0,
+            cpu_seconds: 0.5,
             p50_us,
             p90_us: p50_us * 1.5,
             p99_us: p50_us * 3.0,

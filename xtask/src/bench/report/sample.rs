@@ -76,6 +76,7 @@ fn job(id: &str, title: &str, varies: Option<&str>, envoy_filters: &[&str]) -> J
         title: title.into(),
         about: "What is done.".into(),
         varies: varies.map(str::to_owned),
+        sizes: if varies.is_some() { vec![1, 1_000] } else { Vec::new() },
         envoy_filters: envoy_filters.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
@@ -108,6 +109,8 @@ fn latency(scenario: &str, subject: Subject, p99_us: f64) -> Latency {
     let round = |p99_us: f64| LatencyRound {
         requests: 10_000,
         errors: 0,
+        seconds: 1.0,
+        cpu_seconds: 0.5,
         p50_us: p99_us / 4.0,
         p90_us: p99_us / 2.0,
         p99_us,
