@@ -125,7 +125,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         Some(file) => Results::read(file)?,
         None => measure(&workspace, &options).await?,
     };
-    report::write(&workspace, &results)?;
+    if options.from.is_none() || old.is_none() {
+        report::write(&workspace, &results)?;
+    }
     if let Some(old) = old {
         print!("{}", compare::render(&old, &results));
     }

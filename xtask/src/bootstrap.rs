@@ -200,6 +200,7 @@ fn cluster(upstream: SocketAddr) -> Value {
     })
 }
 
-fn socket_address(ip: &str, port: u16) -> Value {
+/// An address, in Envoy's JSON.
+pub(crate) fn socket_address(ip: &str, port: u16) -> Value {
     json!({"socket_address": {"address": ip, "port_value": port}})
 }

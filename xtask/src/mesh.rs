@@ -92,7 +92,7 @@ impl Mesh {
         )?;
         let mut process = spawn(envoy, &folder)?;
         let log = Log(folder.join("envoy.log"));
-        let started = started(&mut process, &folder, &log).await;
+        let started = started(&mut process, &folder, &log, START_PATIENCE, PAUSE).await;
         let admin = started
             .with_context(|| format!("starting Envoy {} in {}", envoy.version, folder.display()))?;
         let mut mesh = Self {
@@ -245,8 +245,16 @@ fn spawn(envoy: &Envoy, folder: &Path) -> Result<Child> {
     command.spawn().with_context(|| format!("starting {}", envoy.program.display()))
 }
 
-async fn started(process: &mut Child, folder: &Path, log: &Log) -> Result<Admin> {
-    let deadline = Instant::now() + START_PATIENCE;
+/// Waits, looking now and then, until an Envoy that was told to leave its admin address in
+/// `folder/admin.address` is ready.
+pub(crate) async fn started(
+    process: &mut Child,
+    folder: &Path,
+    log: &Log,
+    patience: Duration,
+    pause: Duration,
+) -> Result<Admin> {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = process.try_wait().context("asking after Envoy")? {
             bail!("it ended at once ({status}):\n{}", log.tail());
@@ -260,9 +268,9 @@ async fn started(process: &mut Child, folder: &Path, log: &Log) -> Result<Admin>
             return Ok(Admin(address));
         }
         if Instant::now() > deadline {
-            bail!("it was not ready within {START_PATIENCE:?}:\n{}", log.tail());
+            bail!("it was not ready within {patience:?}:\n{}", log.tail());
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -10,6 +10,9 @@ use crate::table::{Mood, Table};
 
 use figure::{Figure, Unit};
 
+/// As a share of the earlier rate, by what rates may differ for latencies to be compared.
+const SAME_RATE: f64 = 0.02;
+
 /// What became of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
@@ -47,6 +50,17 @@ pub(crate) fn render(old: &Results, new: &Results) -> String {
     for warning in warnings(old, new) {
         let _ = writeln!(text, "warning: {warning}");
     }
+    let gone = before.len().saturating_sub(pairs.len());
+    if gone > 0 {
+        let _ =
+            writeln!(text, "{gone} figures of the earlier run have no counterpart in this one.");
+    }
+    if pairs.iter().any(|(old, new, _)| !alike(old.with, new.with)) {
+        let _ = writeln!(
+            text,
+            "Latencies at other rates, and other numbers of copies, are not marked."
+        );
+    }
     if !pairs.is_empty() {
         let _ = write!(text, "\n{}", table(&pairs));
     }
@@ -62,11 +76,16 @@ fn warnings(old: &Results, new: &Results) -> Vec<String> {
             warnings.push(format!("{what}: {old} then, {new} now; {so}"));
         }
     };
-    let times = "times and memory are not comparable, and not marked; instruction counts are";
+    let times =
+        "times and memory are not comparable, and not marked; instruction counts nearly are";
     differ("machine", &from.cpu, &to.cpu, times);
     differ("cores", &from.cores.to_string(), &to.cores.to_string(), times);
     let envoy = "what changed may be Envoy's doing";
     differ("Envoy", &from.envoy, &to.envoy, envoy);
+    for (tool, new) in &to.tools {
+        let old = from.tools.get(tool).map_or("none", String::as_str);
+        differ(tool, old, new, "what changed may be its doing");
+    }
     warnings
 }
 
@@ -109,13 +128,18 @@ fn change(old: &Figure, new: &Figure, comparable: bool) -> Change {
     let more = new.value - old.value;
     if more.abs() <= noise(old, new) {
         Change::Same
-    } else if !comparable && new.unit.depends_on_machine() {
+    } else if !comparable && new.unit.depends_on_machine() || !alike(old.with, new.with) {
         Change::Unknown
     } else if (more > 0.0) == (new.unit == Unit::Rate) {
         Change::Better
     } else {
         Change::Worse
     }
+}
+
+/// Rates follow what the slowest subject of each run can do, so they are never quite the same.
+fn alike(old: f64, new: f64) -> bool {
+    (new - old).abs() <= SAME_RATE * old
 }
 
 /// What a figure may change by without anything having changed, in its unit.
@@ -185,6 +209,25 @@ mod tests {
             of.rounds.iter_mut().for_each(|round| round.seconds *= 1.2);
         }
         assert_eq!(marks(&render(&sample::results(), &slower)), (3, 0));
+    }
+
+    #[test]
+    fn latencies_at_another_rate_are_not_marked() {
+        let mut busier = sample::results();
+        for of in &mut busier.latency {
+            of.rate *= 2;
+            of.rounds.iter_mut().for_each(|round| round.p99_us *= 2.0);
+        }
+        let text = render(&sample::results(), &busier);
+        assert_eq!(marks(&text), (0, 0), "{text}");
+        assert!(text.contains("at other rates"), "{text}");
+    }
+
+    #[test]
+    fn what_is_gone_is_counted() {
+        let mut fewer = sample::results();
+        fewer.micro.clear();
+        assert!(render(&sample::results(), &fewer).contains("2 figures of the earlier run"));
     }
 
     #[test]

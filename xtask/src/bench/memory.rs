@@ -9,6 +9,7 @@ use pintle_core::testing::corpus;
 
 use super::Bench;
 use super::cell::Cell;
+use super::number::mib;
 use super::progress::Progress;
 use super::proof;
 use super::proxy::{Proxy, Setup};
@@ -86,11 +87,6 @@ pub(super) async fn settled_bytes(proxy: &Proxy) -> Result<u64> {
     resident_bytes(proxy.pid)
 }
 
-/// Bytes, for people.
-pub(super) fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1024.0 / 1024.0)
-}
-
 /// All cells once, and again; one that fails is left out from then on.
 async fn by_turns(
     bench: &Bench,
@@ -126,9 +122,12 @@ async fn by_turns(
     }
     for (cell, memory) in series {
         let bytes: Vec<f64> = memory.resident_bytes.iter().map(|&bytes| bytes as f64).collect();
-        let held = mib(median(&bytes).unwrap_or_default() as u64);
+        let held = mib(median(&bytes).unwrap_or_default());
         let start = median(&memory.start_ms).unwrap_or_default();
-        progress.say(format!("{}: {held}, first answer after {start:.1} ms", with(cell, workers)));
+        progress.say(format!(
+            "{}: {held:.1} MiB, first answer after {start:.1} ms",
+            with(cell, workers)
+        ));
         results.memory.push(memory);
     }
 }

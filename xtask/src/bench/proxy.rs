@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
 use super::Bench;
 use super::cell::{Cell, Chain};
 use crate::admin::Admin;
-use crate::client;
+use crate::bootstrap::socket_address;
 use crate::guard;
 use crate::log::Log;
-use crate::mesh::make_empty;
+use crate::mesh::{make_empty, started};
 
 /// Under valgrind, with ten copies of a module, Envoy takes up to a minute to start.
 const START_PATIENCE: Duration = Duration::from_secs(300);
@@ -75,13 +75,13 @@ impl Proxy {
         let file = folder.join("envoy.json");
         std::fs::write(&file, config).with_context(|| format!("writing {}", file.display()))?;
         let log = Log(folder.join("envoy.log"));
-        let started = Instant::now();
+        let begun = Instant::now();
         let mut process = spawn(&bench.envoy.program, &folder, setup)?;
         let pid = process.id().context("Envoy ended at once")?;
-        let admin = ready(&mut process, &folder, &log)
+        let admin = started(&mut process, &folder, &log, START_PATIENCE, PAUSE)
             .await
             .with_context(|| format!("starting Envoy for {cell} in {}", folder.display()))?;
-        let start = started.elapsed();
+        let start = begun.elapsed();
         let listeners = admin.listeners().await?;
         let address = *listeners.get(LISTENER).context("Envoy has no listener")?;
         Ok(Self { address, admin, log, folder, pid, start, process })
@@ -116,27 +116,6 @@ fn spawn(envoy: &Path, folder: &Path, setup: &Setup) -> Result<Child> {
         .stdout(Stdio::null())
         .stderr(log);
     command.spawn().with_context(|| format!("starting {}", envoy.display()))
-}
-
-async fn ready(process: &mut Child, folder: &Path, log: &Log) -> Result<Admin> {
-    let deadline = Instant::now() + START_PATIENCE;
-    loop {
-        if let Some(status) = process.try_wait().context("asking after Envoy")? {
-            bail!("it ended at once ({status}):\n{}", log.tail());
-        }
-        let address = std::fs::read_to_string(folder.join("admin.address")).unwrap_or_default();
-        if let Ok(address) = address.trim().parse()
-            && client::send(address, &client::get("/ready"))
-                .await
-                .is_ok_and(|reply| reply.status == 200)
-        {
-            return Ok(Admin(address));
-        }
-        if Instant::now() > deadline {
-            bail!("it was not ready within {START_PATIENCE:?}:\n{}", log.tail());
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 fn bootstrap(chain: Chain, upstream: Option<SocketAddr>) -> Value {
@@ -191,8 +170,4 @@ fn cluster(upstream: SocketAddr) -> Value {
             "endpoint": {"address": socket_address(&upstream.ip().to_string(), upstream.port())},
         }]}]},
     })
-}
-
-fn socket_address(ip: &str, port: u16) -> Value {
-    json!({"socket_address": {"address": ip, "port_value": port}})
 }

@@ -1,5 +1,6 @@
 //! What a run found, for people: `report.md` with pictures, the README's table, the terminal.
 
+mod answer;
 mod bounds;
 pub(super) mod figures;
 mod grid;
@@ -33,6 +34,7 @@ const LIMITS: &str = include_str!("report/limits.md");
 pub(crate) fn write(workspace: &Workspace, results: &Results) -> Result<()> {
     let folder = results.folder(workspace);
     let pictures = picture::all(results).context("drawing")?;
+    clear(&folder.join("pictures"))?;
     for picture in &pictures {
         let file = folder.join("pictures").join(picture.name).with_extension("svg");
         save(workspace, &file, &picture.svg)?;
@@ -40,6 +42,7 @@ pub(crate) fn write(workspace: &Workspace, results: &Results) -> Result<()> {
     save(workspace, &folder.join("report.md"), &render(results, &pictures))?;
     if results.are_complete() {
         readme::rewrite(&workspace.root.join("README.md"), results, &pictures)?;
+        println!("wrote README.md");
     }
     print!("{}", terminal(results));
     Ok(())
@@ -101,11 +104,19 @@ fn missing(results: &Results) -> String {
     for (heading, lines) in [("Left out", &results.left_out), ("What went wrong", &results.failed)]
     {
         if !lines.is_empty() {
-            let items: String = lines.iter().map(|line| format!("- {}\n", line.trim())).collect();
+            let items: String = lines.iter().map(|line| format!("- {}\n", short(line))).collect();
             text += &format!("## {heading}\n\n{items}\n");
         }
     }
     text
+}
+
+/// The first line, which tells what it is about; the results have all of them.
+fn short(text: &str) -> String {
+    match text.trim().split_once('\n') {
+        Some((first, _)) => format!("{} (...)", first.trim_end()),
+        None => text.trim().to_owned(),
+    }
 }
 
 /// The main figures, then the bounds.
@@ -137,6 +148,18 @@ fn embedded(picture: &Picture, folder: &str) -> String {
     format!("![{alt}]({folder}/{}.svg)\n\n", picture.name)
 }
 
+/// Removes the pictures of earlier runs: some may not be drawn any more.
+fn clear(folder: &Path) -> Result<()> {
+    let Ok(files) = std::fs::read_dir(folder) else { return Ok(()) };
+    for file in files {
+        let file = file.with_context(|| format!("reading {}", folder.display()))?.path();
+        if file.extension().is_some_and(|extension| extension == "svg") {
+            std::fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
 fn save(workspace: &Workspace, file: &Path, text: &str) -> Result<()> {
     let folder = file.parent().unwrap_or(&workspace.root);
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
@@ -152,12 +175,14 @@ mod tests {
     use serde_json::Value;
 
     use super::picture::Picture;
-    use super::{render, sample, terminal};
+    use super::{clear, render, sample, terminal};
 
     #[test]
     fn a_report_has_all_parts_and_no_nonsense() {
         let picture = |name| Picture { name, alt: "What [it]\nshows".into(), svg: String::new() };
-        let report = render(&sample::results(), &[picture("cost"), picture("latency-reference")]);
+        let mut results = sample::results();
+        results.failed.push("latency: first\n\nsecond".into());
+        let report = render(&results, &[picture("cost"), picture("latency-reference")]);
         for part in [
             "| commit | `0123456789` |",
             "![What (it) shows](pictures/cost.svg)",
@@ -166,6 +191,8 @@ mod tests {
             "## What was to be reached",
             "## Left out",
             "- Go: install Go 1.24\n",
+            "- latency: first (...)\n\n",
+            "costs 6,100 instructions, 0.709 times Envoy's own;",
             "### Basic auth by rules",
             "## Latency",
             "## Memory",
@@ -186,6 +213,21 @@ mod tests {
         let report = render(&results, &[]);
         assert!(report.contains("not measured") && !report.contains("NaN"), "{report}");
         assert!(!terminal(&results).is_empty());
+    }
+
+    #[test]
+    fn pictures_of_earlier_runs_go() {
+        let folder = format!("pintle-pictures-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["old.svg", "notes.md"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        clear(&folder).unwrap();
+        let left = [folder.join("old.svg").exists(), folder.join("notes.md").exists()];
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(left, [false, true]);
+        assert!(clear(&folder).is_ok(), "there is none yet");
     }
 
     /// Names of fields, and of subjects; those of tools are anybody's.

@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 
 use super::Bench;
 use super::cell::Cell;
-use super::memory::{mib, settled_bytes, warm_up};
+use super::memory::{settled_bytes, warm_up};
+use super::number::{kib, mib};
 use super::progress::Progress;
 use super::proof;
 use super::proxy::{Proxy, Setup};
@@ -51,9 +52,10 @@ pub(crate) async fn run(bench: &Bench, progress: &Progress, results: &mut Result
         match soak(bench, &cell).await {
             Ok(soak) => {
                 let last = soak.points.last().map_or(0, |point| point.resident_bytes);
-                let growth = soak.growth().map_or(0.0, |(bytes, _)| bytes / 1024.0);
-                let held = mib(last);
-                progress.say(format!("{cell}: {held} at last, {growth:+} KiB since settled"));
+                let growth = soak.growth().map_or(0.0, |(bytes, _)| kib(bytes));
+                let held = mib(last as f64);
+                progress
+                    .say(format!("{cell}: {held:.1} MiB at last, {growth:+} KiB since settled"));
                 results.soak.push(soak);
             }
             Err(error) => results.failed.push(format!("memory over time of {cell}: {error:#}")),

@@ -31,6 +31,14 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
+    /// Of many samples, without the tenth that is least and the tenth that is greatest.
+    pub(crate) fn of_most(samples: &[f64]) -> Option<Self> {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let tenth = sorted.len() / 10;
+        Self::of(sorted.get(tenth..sorted.len() - tenth)?)
+    }
+
     /// How far samples lie from the middle at most, as a share of it.
     pub(crate) fn noise(self) -> f64 {
         let far = (self.max - self.median).max(self.median - self.min);
@@ -49,5 +57,10 @@ mod tests {
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
         let spread = Spread::of(&[90.0, 100.0, 130.0]).unwrap();
         assert_eq!((spread.min, spread.max, spread.noise()), (90.0, 130.0, 0.3));
+        assert_eq!(Spread::of_most(&[90.0, 100.0, 130.0]), Some(spread));
+        let mut many = [100.0; 20];
+        many[7] = 1e6;
+        assert_eq!(Spread::of_most(&many).unwrap().max, 100.0);
+        assert_eq!(Spread::of_most(&[]), None);
     }
 }

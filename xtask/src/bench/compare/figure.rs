@@ -23,6 +23,9 @@ pub(super) struct Figure {
     pub(super) value: f64,
     /// How far off it may be, in its unit.
     pub(super) noise: f64,
+    /// What it was measured with, where runs may differ in that: copies in a chain, or requests per
+    /// second that were due.
+    pub(super) with: f64,
 }
 
 /// What is counted. Less is better, but for a rate.
@@ -101,7 +104,7 @@ impl Unit {
     fn figure(self, name: String, spread: Option<Spread>) -> Option<Figure> {
         let Spread { median: value, .. } = spread?;
         let noise = spread?.noise().max(self.floor()) * value.abs();
-        value.is_finite().then_some(Figure { name, unit: self, value, noise })
+        value.is_finite().then_some(Figure { name, unit: self, value, noise, with: 0.0 })
     }
 }
 
@@ -115,7 +118,8 @@ pub(super) fn all(results: &Results) -> Vec<Figure> {
     let latency = results.latency.iter().flat_map(|of| {
         PERCENTILES.into_iter().map(move |(at, figure)| {
             let name = format!("{} {at} at {} %", name(&of.place), of.load_percent);
-            Unit::Latency.figure(name, percentile(of, figure))
+            let latency = Unit::Latency.figure(name, percentile(of, figure))?;
+            Some(Figure { with: of.rate.into(), ..latency })
         })
     });
     let workers = |place: &Place, n| format!("{} workers {n}", name(place));
@@ -130,14 +134,16 @@ pub(super) fn all(results: &Results) -> Vec<Figure> {
     let growth = results.soak.iter().map(|of| {
         let (bytes, _) = of.growth()?;
         let (name, value) = (name(&of.place), kib(bytes));
-        Some(Figure { name, unit: Unit::Growth, value, noise: SOAK_NOISE_KIB })
+        Some(Figure { name, unit: Unit::Growth, value, noise: SOAK_NOISE_KIB, with: 0.0 })
     });
     let files = results.file_bytes.iter().map(|(subject, bytes)| {
         let size = kib(*bytes as f64);
         Unit::File.figure(subject.title().to_owned(), spread(&[size]))
     });
-    let micro =
-        results.micro.iter().map(|of| Unit::Micro.figure(of.name.clone(), spread(&of.samples_ns)));
+    let micro = results
+        .micro
+        .iter()
+        .map(|of| Unit::Micro.figure(of.name.clone(), Spread::of_most(&of.samples_ns)));
     let allocations = results
         .micro
         .iter()
@@ -167,7 +173,8 @@ fn counted(results: &Results, of: &Instructions) -> Option<Figure> {
     let off = far(chain) + far(none.spread()?);
     let off = off.max(CHAIN_NOISE * chain.median) / f64::from(of.copies);
     let noise = off.max(Unit::Instructions.floor() * value.abs());
-    Some(Figure { name: name(&of.place), unit: Unit::Instructions, value, noise })
+    let with = of.copies.into();
+    Some(Figure { name: name(&of.place), unit: Unit::Instructions, value, noise, with })
 }
 
 /// How far samples lie from the middle at most.

@@ -39,7 +39,7 @@ pub(crate) fn draw(results: &Results, costs: &Costs) -> Result<Option<Picture>> 
 fn about(job: Option<&Job>, unit: Unit, bars: &[Bar]) -> Vec<String> {
     let mut about = vec![format!("{}.", name(job)), unit.about().to_owned()];
     let mut signs = Vec::new();
-    if let Some(job) = job.filter(|job| !job.envoy_filters.is_empty()) {
+    if let Some(job) = job.filter(|job| unit.has_ratios() && !job.envoy_filters.is_empty()) {
         signs.push(format!("×: ratio to Envoy's own {}.", job.envoy_filters.join(" + ")));
     }
     if bars.iter().any(|bar| palette::is_floor(bar.subject)) {

@@ -1,11 +1,12 @@
 //! What filters cost: instructions, or where none were counted, CPU time.
 
-use crate::bench::results::{Place, Results};
-use crate::bench::statistics::median;
-use crate::bench::subject::Subject;
+use std::collections::BTreeSet;
 
 use super::bars::Bar;
 use crate::bench::number::separated;
+use crate::bench::report::figures::Figures;
+use crate::bench::results::{Job, Place, Results};
+use crate::bench::subject::Subject;
 
 /// What a cost is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) struct Costs {
     /// Of all of them.
     pub(crate) unit: Unit,
     figures: Vec<(Place, f64)>,
+    /// Scenarios with one copy in the chain: all that only the first one causes is its cost.
+    single: BTreeSet<String>,
 }
 
 impl Unit {
@@ -45,6 +48,11 @@ impl Unit {
         }
     }
 
+    /// Whether figures are steady enough for ratios. Differences between times are not.
+    pub(crate) const fn has_ratios(self) -> bool {
+        matches!(self, Self::Instructions)
+    }
+
     /// A value without the unit.
     pub(crate) fn text(self, value: f64) -> String {
         match self {
@@ -57,9 +65,19 @@ impl Unit {
 impl Costs {
     /// Those of a run.
     pub(crate) fn of(results: &Results) -> Self {
+        let single = results.instructions.iter().filter(|of| of.copies == 1);
+        let single = single.map(|of| of.place.scenario.clone()).collect();
         match results.instructions.is_empty() {
-            false => Self { unit: Unit::Instructions, figures: instructions(results) },
-            true => Self { unit: Unit::CpuTime, figures: cpu_time(results) },
+            false => Self { unit: Unit::Instructions, figures: instructions(results), single },
+            true => Self { unit: Unit::CpuTime, figures: cpu_time(results), single },
+        }
+    }
+
+    /// What a panel of a job is called.
+    pub(crate) fn heading(&self, job: &Job) -> String {
+        match self.single.contains(&job.id) {
+            true => format!("{} (one copy)", job.title),
+            false => job.title.clone(),
         }
     }
 
@@ -84,12 +102,12 @@ impl Costs {
         sizes
     }
 
-    /// A bar for each, with the ratio to Envoy's own written at its end.
+    /// A bar for each, with the ratio to Envoy's own written at its end where there are ratios.
     pub(crate) fn bars(&self, scenario: &str) -> Vec<Bar> {
         let figures = self.at(scenario, None);
         let envoy = figures.iter().find(|(subject, _)| *subject == Subject::Envoy);
         let envoy = envoy.map(|(_, cost)| *cost).filter(|cost| *cost > 0.0);
-        let label = |cost: f64| match envoy.filter(|_| cost > 0.0) {
+        let label = |cost: f64| match envoy.filter(|_| self.unit.has_ratios() && cost > 0.0) {
             Some(envoy) => format!("{} · {:.2}×", self.unit.text(cost), cost / envoy),
             None => self.unit.text(cost),
         };
@@ -99,15 +117,15 @@ impl Costs {
 }
 
 fn instructions(results: &Results) -> Vec<(Place, f64)> {
-    let all = results.instructions.iter();
-    all.filter_map(|of| Some((of.place.clone(), results.per_filter(of)?))).collect()
+    let places = results.instructions.iter().map(|of| &of.place);
+    let cost = |place: &Place| Figures(results).instructions(place);
+    places.filter_map(|place| Some((place.clone(), cost(place)?))).collect()
 }
 
 fn cpu_time(results: &Results) -> Vec<(Place, f64)> {
-    let all = results.throughput.iter();
-    let less_none = all.clone().filter_map(|of| {
-        let none = all.clone().find(|other| other.place == of.place.of_none())?;
-        Some((of.place.clone(), median(&of.cpu_us())? - median(&none.cpu_us())?))
-    });
+    let median = |place: &Place| Some(Figures(results).cpu_us(place)?.median);
+    let places = results.throughput.iter().map(|of| &of.place);
+    let less_none = places
+        .filter_map(|place| Some((place.clone(), median(place)? - median(&place.of_none())?)));
     less_none.collect()
 }

@@ -27,7 +27,7 @@ pub(crate) fn draw(results: &Results, costs: &Costs) -> Result<Option<Picture>> 
     }
     let scale = scale(grown.iter().flat_map(|(_, lines)| lines));
     let panel = |(job, lines): (&Job, Vec<Line>)| Panel {
-        heading: job.title.clone(),
+        heading: costs.heading(job),
         axis: job.varies.clone().unwrap_or_default(),
         across: across(job, costs),
         scale,
@@ -45,12 +45,13 @@ pub(crate) fn draw(results: &Results, costs: &Costs) -> Result<Option<Picture>> 
         Scale::Linear(_) => "",
         Scale::Log(..) => " Logarithmic scales, the same in all panels.",
     };
+    let changes = match costs.unit.has_ratios() {
+        true => "Beside the names: the change from the smallest size to the largest.",
+        false => "",
+    };
     let page = Page {
         name: "growth",
-        about: vec![
-            costs.unit.about().into(),
-            format!("Beside the names: the change from the smallest size to the largest.{scales}"),
-        ],
+        about: vec![costs.unit.about().into(), format!("{changes}{scales}")],
         alt: format!("{title}: lines by subject against the size"),
         figures: panels.listed(),
         title,
@@ -69,7 +70,11 @@ fn lines(job: &Job, costs: &Costs) -> Option<Vec<Line>> {
             Some((place(*size), cost))
         });
         let points: Vec<(f64, f64)> = points.collect();
-        let label = format!("{} {}", subject.title(), change(&points)?);
+        let change = change(&points)?;
+        let label = match costs.unit.has_ratios() {
+            true => format!("{} {change}", subject.title()),
+            false => subject.title().to_owned(),
+        };
         Some(Line { subject, points, label })
     };
     let lines: Vec<Line> = Subject::ALL.into_iter().rev().filter_map(line).collect();

@@ -29,12 +29,13 @@ pub(crate) fn draw(results: &Results, costs: &Costs) -> Result<Option<Picture>> 
     let rows: Vec<&[Panel]> = panels.chunks(COLUMNS).collect();
     let heights: Vec<i32> = rows.iter().map(|row| height(row, &layout)).collect();
     let title = format!("What each job costs, in {}", costs.unit.name());
+    let signs = match costs.unit.has_ratios() {
+        true => "×: ratio to Envoy's own filters for the same job. All panels have one scale.",
+        false => "All panels have one scale.",
+    };
     let page = Page {
         name: "scenarios",
-        about: vec![
-            costs.unit.about().into(),
-            "×: ratio to Envoy's own filters for the same job. All panels have one scale.".into(),
-        ],
+        about: vec![costs.unit.about().into(), signs.into()],
         alt: format!("{title}: bars by subject, job by job"),
         figures: figures(&panels),
         title,
@@ -56,7 +57,7 @@ pub(crate) fn draw(results: &Results, costs: &Costs) -> Result<Option<Picture>> 
 impl Panel {
     fn of(job: &Job, costs: &Costs) -> Option<Self> {
         let bars = costs.bars(&job.id);
-        let heading = text::HEADING.wrap(&job.title, COLUMN);
+        let heading = text::HEADING.wrap(&costs.heading(job), COLUMN);
         (!bars.is_empty()).then_some(Self { heading, bars })
     }
 

@@ -42,7 +42,25 @@ fn cpu_time_stands_in_for_instructions() {
     let cost = &pictures[0];
     assert_eq!(cost.name, "cost");
     assert!(cost.alt.contains("µs of CPU time"), "{}", cost.alt);
-    assert!(cost.alt.contains("Envoy's own 3.00 · 1.00×; Lua 4.00 · 1.33×"), "{}", cost.alt);
+    assert!(cost.alt.contains("Envoy's own 3.00; Lua 4.00;"), "{}", cost.alt);
+}
+
+#[test]
+fn jobs_of_one_copy_are_marked() {
+    let mut results = full();
+    for of in &mut results.instructions {
+        if ["rules", "chain"].contains(&of.place.scenario.as_str()) {
+            of.copies = of.copies.min(1);
+        }
+    }
+    let pictures = all(&results).unwrap();
+    let marks = |name: &str| {
+        let picture = pictures.iter().find(|picture| picture.name == name).unwrap();
+        let document = Document::parse(&picture.svg).unwrap();
+        described(&document, "desc").matches("(one copy)").count()
+    };
+    assert_eq!((marks("scenarios"), marks("growth")), (1, 1));
+    pictures.iter().for_each(no_text_lies_on_another);
 }
 
 #[test]

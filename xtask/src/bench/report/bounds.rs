@@ -3,13 +3,14 @@
 use super::figures::{Figures, place};
 use super::grid::Grid;
 use super::{reference, summary};
-use crate::bench::number::{count, kib, number};
-use crate::bench::results::{Job, Place, Results};
+use crate::bench::number::{count, kib, number, range};
+use crate::bench::results::{Job, Place, Results, Throughput};
+use crate::bench::statistics::Spread;
 use crate::bench::subject::Subject;
 use crate::table::{Mood, Table};
 
-// Instructions per request and filter at the reference job, from an earlier measurement of the same
-// kind on Envoy 1.40.0.
+// Instructions per request of the reference job, from an earlier measurement of the same kind on
+// Envoy 1.40.0.
 /// The job in bare C, as a native module.
 const NATIVE_FLOOR: f64 = 6_119.0;
 /// The job on the bare ABI, as a wasm module.
@@ -17,14 +18,22 @@ const WASM_FLOOR: f64 = 23_426.0;
 const LUA: f64 = 26_142.0;
 /// A Go plug-in on its SDK.
 const GO_SDK: f64 = 38_344.0;
+/// A native module in C that does nothing.
+const IDLE_NATIVE: f64 = 3_828.0;
+/// A wasm module that does nothing.
+const IDLE_WASM: f64 = 7_525.0;
 
 /// How far above its floor an artefact may be.
 const ABOVE_FLOOR: f64 = 1.10;
 /// How far apart the costs of several sizes may be.
 const FLAT: f64 = 0.05;
+/// How far apart the samples of one cell may be, as a share of what they say of the job.
+const REPEAT: f64 = 0.01;
+/// What a soak has to have sent before it is judged.
+const SOAK_REQUESTS: u64 = 1_000_000;
 /// What memory may grow by over a soak, beyond what it grows by without a filter.
 const SOAK_BYTES: f64 = 1_048_576.0;
-/// The least that a heap hands out. If it leaked at each request, a soak would have to show it twice over.
+/// The least that a heap hands out, in bytes.
 const LEAST_BLOCK: f64 = 16.0;
 
 const ARTEFACTS: [Subject; 2] = [Subject::Native, Subject::Wasm];
@@ -89,26 +98,30 @@ pub(super) fn text(results: &Results) -> String {
         };
         grid.row([bound.what, bound.measured, verdict.to_owned()]);
     }
-    let idle = reference(results)
-        .and_then(|job| Figures(results).instructions(&place(job, None, Subject::IdleNative)));
-    let idle = match idle {
-        Some(idle) => format!("{} instructions here", number(idle)),
-        None => "3,828 instructions in the earlier measurement".into(),
-    };
+    let figures = Figures(results);
     format!(
         "## What was to be reached\n\n{}\
-         The floors, Lua's {} and Go's {} (on its SDK) are constants of the design: they come from an \
-         earlier measurement of the same kind, also on Envoy 1.40.0.\n\n\
-         Where one of Envoy's filters does the whole job there is no bound: a native module that does \
-         nothing (the idle module: {idle}) pays for the ABI alone, and that may be more than a single \
-         built-in filter costs with all that it does.\n\n\
-         Memory counts as flat if the resident set grows, after the first fifth of the requests, by \
-         less than {} KiB more than Envoy's own does without a filter. A leak of the heap's smallest \
-         block ({} bytes) at each of 800,000 requests would be 12,500 KiB; a page or an arena that the \
-         allocator keeps is well below.\n\n",
+         The floors, Lua's {} and Go's {} (on its SDK) are constants of the design: they come from \
+         an earlier measurement of the same kind, also on Envoy 1.40.0. Where Lua was counted in \
+         this run, it is Lua of this run that counts.{}\n\n\
+         CPU time is that of whole requests, Envoy's own work included: in ratio to Envoy's own \
+         filters, the median and in brackets least to greatest over the rounds. The bounds are on \
+         instructions.\n\n\
+         Where one of Envoy's filters does the whole job there is no bound: a native module that \
+         does nothing pays for the ABI alone, and that may be more than a single built-in filter \
+         costs with all that it does. {} The wasm module has no such bound anywhere, since a \
+         sandbox has its price.\n\n\
+         The samples of a cell share one process: that they repeat says nothing of hash keys and \
+         addresses, which are others in each process.\n\n\
+         Memory counts as flat if the resident set grows, after the first fifth of the requests, \
+         by less than {} KiB more than Envoy's own does without a filter. A leak of the heap's \
+         smallest block ({} bytes) at each of 800,000 requests would be 12,500 KiB; a page or an \
+         arena that the allocator keeps is well below.\n\n",
         grid.prose(),
         number(LUA),
         number(GO_SDK),
+        idle(figures, reference(results)),
+        dearer_than_one(figures, results),
         number(kib(SOAK_BYTES)),
         LEAST_BLOCK,
     )
@@ -125,12 +138,56 @@ pub(super) fn terminal(results: &Results) -> String {
     format!("\n{}\n", table.render())
 }
 
+/// Whether this harness counts as that of the design did.
+fn idle(figures: Figures<'_>, job: Option<&Job>) -> String {
+    let modules =
+        [(Subject::IdleNative, IDLE_NATIVE, ", one in C"), (Subject::IdleWasm, IDLE_WASM, "")];
+    let beside = |(subject, earlier, what): (Subject, f64, &str)| {
+        let here = figures.instructions(&place(job?, None, subject))?;
+        Some(format!("{} {} ({} then{what})", subject.title(), number(here), number(earlier)))
+    };
+    let beside: Vec<String> = modules.into_iter().filter_map(beside).collect();
+    match beside.is_empty() {
+        true => String::new(),
+        false => format!(
+            " How this measurement compares with that one, by modules that do nothing: {}.",
+            beside.join("; ")
+        ),
+    }
+}
+
+/// Where the native module costs more than the one filter of Envoy's that does the job.
+fn dearer_than_one(figures: Figures<'_>, results: &Results) -> String {
+    let title = Subject::Native.title();
+    let single = results.scenarios.iter().filter(|job| job.envoy_filters.len() == 1);
+    let counted: Vec<(&Job, bool)> = single
+        .filter_map(|job| {
+            let costs = costs(figures, job, Subject::Native);
+            let dearer = costs.iter().any(|(_, this, own)| this > own);
+            (!costs.is_empty()).then_some((job, dearer))
+        })
+        .collect();
+    let dearer: Vec<&str> =
+        counted.iter().filter(|(_, dearer)| *dearer).map(|(job, _)| job.title.as_str()).collect();
+    match (counted.is_empty(), dearer.is_empty()) {
+        (true, _) => "No such job was counted in this run.".into(),
+        (_, true) => {
+            format!("In this run `{title}` never costs more instructions than the one filter.")
+        }
+        (_, false) => {
+            let jobs = dearer.join("; ");
+            format!("In this run `{title}` costs more instructions than the one filter in: {jobs}.")
+        }
+    }
+}
+
 fn all(results: &Results) -> Vec<Bound> {
     let figures = Figures(results);
     let mut bounds = at_reference(figures, reference(results));
     bounds.extend(results.scenarios.iter().flat_map(|job| against_envoy(figures, job)));
     let varying = results.scenarios.iter().filter(|job| job.varies.is_some());
     bounds.extend(varying.flat_map(|job| ARTEFACTS.map(|subject| flat(figures, job, subject))));
+    bounds.push(repeats(results));
     bounds.push(allocations(results));
     bounds.extend(ARTEFACTS.map(|subject| soak(results, subject)));
     bounds
@@ -154,27 +211,29 @@ fn at_reference(figures: Figures<'_>, job: Option<&Job>) -> Vec<Bound> {
             None => Bound::not_measured(what),
         }
     };
-    let below = |whose: &str, constant: f64, peer: Subject, name: &str| {
-        let title = Subject::Wasm.title();
-        let what = format!("reference job, `{title}`: below {whose} {}", number(constant));
-        let beside = match cost(peer) {
-            Some(peer) => format!("{name} in this run: {}", number(peer)),
-            None => format!("{name} in this run: not measured"),
-        };
+    let below = |whose: &str, limit: f64, when: &str, beside: String| {
+        let (title, limit_shown) = (Subject::Wasm.title(), number(limit));
+        let what =
+            format!("reference job, `{title}`: instructions below {whose} {limit_shown} {when}");
         match cost(Subject::Wasm) {
-            Some(cost) => Bound::new(
-                what,
-                format!("{} ({beside})", number(cost)),
-                Verdict::of(cost < constant),
-            ),
+            Some(cost) => {
+                let measured = format!("{} ({beside})", number(cost));
+                Bound::new(what, measured, Verdict::of(cost < limit))
+            }
             None => Bound::not_measured(what),
         }
     };
+    let (now, then) = ("in this run", "in the earlier measurement");
+    let lua = match cost(Subject::Lua) {
+        Some(lua) => below("Lua's", lua, now, format!("Lua {then}: {}", number(LUA))),
+        None => below("Lua's", LUA, then, format!("Lua {now}: not measured")),
+    };
+    let go = cost(Subject::Go).map_or_else(|| "not measured".to_owned(), number);
     vec![
         at_most(Subject::Native, NATIVE_FLOOR),
         at_most(Subject::Wasm, WASM_FLOOR),
-        below("Lua's", LUA, Subject::Lua, "Lua"),
-        below("the Go SDK's", GO_SDK, Subject::Go, "Go without SDK"),
+        lua,
+        below("the Go SDK's", GO_SDK, then, format!("Go without SDK {now}: {go}")),
     ]
 }
 
@@ -187,27 +246,36 @@ fn against_envoy(figures: Figures<'_>, job: &Job) -> Vec<Bound> {
         let bounded = subject == Subject::Native && job.envoy_filters.len() >= 2;
         let relation = if bounded { "below" } else { "beside" };
         let (title, filters) = (subject.title(), summary::filters(job));
-        let what = format!("{}: `{title}` {relation} {filters}", job.title);
-        let pairs: Vec<(Option<u32>, f64, f64)> = figures
-            .sizes(job)
-            .into_iter()
-            .filter_map(|size| {
-                let cost = |subject| figures.instructions(&place(job, size, subject));
-                Some((size, cost(subject)?, cost(Subject::Envoy)?))
-            })
-            .collect();
-        if pairs.is_empty() {
+        let what =
+            format!("{}: instructions of `{title}` {relation} those of {filters}", job.title);
+        let costs = costs(figures, job, subject);
+        if costs.is_empty() {
             return Bound::not_measured(what);
         }
-        let shown: Vec<String> =
-            pairs.iter().map(|(size, this, own)| pair(*size, *this, *own)).collect();
+        let shown = costs.iter().map(|(size, this, own)| {
+            let at = place(job, *size, subject);
+            let time = figures.paired(&at, Subject::Envoy, Throughput::cpu_us);
+            pair(*size, *this, *own) + &cpu_time(time)
+        });
+        let shown: Vec<String> = shown.collect();
         let verdict = match bounded {
-            true => Verdict::of(pairs.iter().all(|(_, this, own)| this < own)),
+            true => Verdict::of(costs.iter().all(|(_, this, own)| this < own)),
             false => Verdict::NoBound,
         };
         Bound::new(what, shown.join("; "), verdict)
     };
     ARTEFACTS.map(bound).into()
+}
+
+/// What the subject costs and what Envoy's own filters do, in instructions, at each size that there
+/// is both of.
+fn costs(figures: Figures<'_>, job: &Job, subject: Subject) -> Vec<(Option<u32>, f64, f64)> {
+    let sizes = figures.sizes(job).into_iter();
+    let costs = sizes.filter_map(|size| {
+        let cost = |subject| figures.instructions(&place(job, size, subject));
+        Some((size, cost(subject)?, cost(Subject::Envoy)?))
+    });
+    costs.collect()
 }
 
 /// Two costs; a ratio only where both are some.
@@ -222,35 +290,72 @@ fn pair(size: Option<u32>, this: f64, own: f64) -> String {
     }
 }
 
+/// What stands beside the instructions, in ratio to Envoy's own.
+fn cpu_time(ratio: Option<Spread>) -> String {
+    let Some(ratio) = ratio else { return String::new() };
+    let words = if ratio.median >= 1.0 { ": not below" } else { "" };
+    format!(", CPU time {} x ({}){words}", number(ratio.median), range(Some(ratio)))
+}
+
 fn flat(figures: Figures<'_>, job: &Job, subject: Subject) -> Bound {
-    let costs: Vec<(u32, f64)> = figures
-        .sizes(job)
-        .into_iter()
-        .filter_map(|size| Some((size?, figures.instructions(&place(job, size, subject))?)))
-        .collect();
-    let (title, within) = (subject.title(), FLAT * 100.0);
-    let ends = |sizes: &[u32]| -> Option<String> {
-        let (first, last) = (sizes.iter().min()?, sizes.iter().max()?);
-        Some(format!(" from {} to {}", count((*first).into()), count((*last).into())))
+    let cell = |size: &u32| {
+        let at = place(job, Some(*size), subject);
+        Some((figures.instructions(&at)?, figures.copies(&at)?))
     };
-    let sizes: Vec<u32> = figures.sizes(job).into_iter().flatten().collect();
-    let what = format!(
-        "{}: `{title}` flat within {within} %{}",
-        job.title,
-        ends(&sizes).unwrap_or_default()
-    );
-    let least = costs.iter().map(|(_, cost)| *cost).fold(f64::INFINITY, f64::min);
-    let most = costs.iter().map(|(_, cost)| *cost).fold(f64::NEG_INFINITY, f64::max);
-    if costs.len() < 2 || least <= 0.0 {
+    let cells: Vec<(f64, u32)> = job.sizes.iter().filter_map(cell).collect();
+    let (title, within) = (subject.title(), FLAT * 100.0);
+    let ends = match (job.sizes.iter().min(), job.sizes.iter().max()) {
+        (Some(first), Some(last)) => {
+            format!(" from {} to {}", count((*first).into()), count((*last).into()))
+        }
+        _ => String::new(),
+    };
+    let what = format!("{}: instructions of `{title}` flat within {within} %{ends}", job.title);
+    let costs = cells.iter().map(|(cost, _)| *cost);
+    let least = costs.clone().fold(f64::INFINITY, f64::min);
+    let most = costs.fold(f64::NEG_INFINITY, f64::max);
+    if cells.len() < 2 || least <= 0.0 {
         return Bound::not_measured(what);
     }
     let apart = most / least - 1.0;
-    let shown = format!("{:.1} % apart ({} to {})", apart * 100.0, number(least), number(most));
-    let shown = match costs.len() < sizes.len() {
-        true => format!("{shown}, {} of {} sizes", costs.len(), sizes.len()),
-        false => shown,
-    };
-    Bound::new(what, shown, Verdict::of(apart <= FLAT))
+    let copies = if cells.iter().any(|(_, copies)| *copies == 1) { ", one copy" } else { "" };
+    let (percent, least, most) = (apart * 100.0, number(least), number(most));
+    let shown = format!("{percent:.1} % apart ({least} to {most}{copies})");
+    match cells.len() == job.sizes.len() {
+        true => Bound::new(what, shown, Verdict::of(apart <= FLAT)),
+        false => {
+            let shown = format!("{shown}, {} of {} sizes only", cells.len(), job.sizes.len());
+            Bound::new(what, shown, Verdict::NotMeasured)
+        }
+    }
+}
+
+/// The worst of all cells stands for them.
+fn repeats(results: &Results) -> Bound {
+    let what = format!("instruction counts repeat within {} %", REPEAT * 100.0);
+    let cells = results.instructions.iter().filter(|of| of.samples.len() > 1);
+    let apart = cells.filter_map(|of| {
+        let (spread, cost) = (of.spread()?, results.per_filter(of)?.abs());
+        let share = (spread.max - spread.min) / f64::from(of.copies) / cost;
+        share.is_finite().then_some((share, &of.place))
+    });
+    match apart.max_by(|one, other| one.0.total_cmp(&other.0)) {
+        Some((share, place)) => {
+            let measured = format!("{:.2} % at most: {}", share * 100.0, cell(results, place));
+            Bound::new(what, measured, Verdict::of(share <= REPEAT))
+        }
+        None => Bound::not_measured(what),
+    }
+}
+
+/// The name of a place.
+fn cell(results: &Results, place: &Place) -> String {
+    let job = results.scenarios.iter().find(|job| job.id == place.scenario);
+    let job = job.map_or_else(
+        || place.scenario.clone(),
+        |job| format!("{}{}", job.title, summary::sized(job, place.size)),
+    );
+    format!("{job}: {}", place.subject.title())
 }
 
 fn allocations(results: &Results) -> Bound {
@@ -270,19 +375,19 @@ fn allocations(results: &Results) -> Bound {
 
 fn soak(results: &Results, subject: Subject) -> Bound {
     let title = subject.title();
-    let what = format!("`{title}`: resident set flat over many requests");
+    let what = format!("`{title}`: resident set flat over {} requests", count(SOAK_REQUESTS));
     let of = results.soak.iter().find(|of| of.place.subject == subject);
-    let Some((place, (bytes, requests))) = of.and_then(|of| Some((&of.place, of.growth()?))) else {
+    let Some((of, (bytes, requests))) = of.and_then(|of| Some((of, of.growth()?))) else {
         return Bound::not_measured(what);
     };
-    let control = control(results, place);
+    let control = control(results, &of.place);
     let beside = match control {
         Some(bytes) => format!("no filter: {} KiB", number(kib(bytes))),
         None => "no filter: not measured".into(),
     };
     let (grown, over) = (number(kib(bytes)), count(requests));
     let measured = format!("{grown} KiB over {over} requests ({beside})");
-    if requests as f64 * LEAST_BLOCK < 2.0 * SOAK_BYTES {
+    if of.points.last().is_none_or(|last| last.requests < SOAK_REQUESTS) {
         return Bound::new(what, format!("{measured}: too few to tell"), Verdict::NotMeasured);
     }
     let more = bytes - control.unwrap_or_default().max(0.0);
@@ -317,10 +422,11 @@ mod tests {
             (["pintle.wasm", "25,769"], met),
             (["pintle.wasm", "below Lua's 26,142"], met),
             (["pintle.wasm", "below the Go SDK's 38,344"], met),
-            (["libpintle.so", "below `basic_auth` + `header_mutation`"], met),
-            (["pintle.wasm", "beside `basic_auth` + `header_mutation`"], Verdict::NoBound),
-            (["libpintle.so", "beside `rbac`"], Verdict::NoBound),
+            (["`libpintle.so`", "below those of `basic_auth` + `header_mutation`"], met),
+            (["pintle.wasm", "beside those of `basic_auth`"], Verdict::NoBound),
+            (["libpintle.so", "beside those of `rbac`"], Verdict::NoBound),
             (["libpintle.so", "flat within 5 % from 1 to 1,000"], met),
+            (["instruction counts", "repeat within 1 %"], met),
             (["core", "allocation"], met),
             (["libpintle.so", "resident set"], met),
             (["pintle.wasm", "resident set"], Verdict::NotMeasured),
@@ -328,8 +434,16 @@ mod tests {
             assert_eq!(verdict(&results, &words), expected, "{words:?}");
         }
         let text = text(&results);
-        assert!(text.contains("23,500 (Lua in this run: not measured)"), "{text}");
-        assert!(text.contains("510 KiB over 800,000 requests (no filter: 500 KiB)"), "{text}");
+        for part in [
+            "| 23,500 (Lua in this run: not measured) |",
+            "| 0.709 x (6,100 against 8,600), CPU time 0.957 x (0.957 to 0.957) |",
+            "| 0.05 % at most: Basic auth by rules, rules: 1: idle module |",
+            "| 510 KiB over 800,000 requests (no filter: 500 KiB) |",
+            "idle module 3,828 (3,828 then, one in C).",
+            "In this run `libpintle.so` never costs more instructions than the one filter.",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
     }
 
     #[test]
@@ -349,14 +463,69 @@ mod tests {
         }
         for words in [
             ["libpintle.so", "6,731"],
-            ["libpintle.so", "below `basic_auth`"],
+            ["libpintle.so", "below those of `basic_auth`"],
             ["libpintle.so", "flat"],
             ["core", "allocation"],
             ["libpintle.so", "resident set"],
         ] {
             assert_eq!(verdict(&results, &words), Verdict::Missed, "{words:?}");
         }
-        assert!(text(&results).contains("| **no** |"));
+        let text = text(&results);
+        assert!(text.contains("| **no** |"), "{text}");
+        let dearer = "costs more instructions than the one filter in: Basic auth by rules.";
+        assert!(text.contains(dearer), "{text}");
+    }
+
+    #[test]
+    fn counts_that_do_not_repeat_are_named() {
+        let mut results = sample::results();
+        let of = results.instructions.iter_mut();
+        let wasm = of.rev().find(|of| of.place.subject == Subject::Wasm).unwrap();
+        wasm.samples[2] += 3_000.0;
+        assert_eq!(verdict(&results, &["repeat within"]), Verdict::Missed);
+        let text = text(&results);
+        let cell = "1.24 % at most: Basic auth by rules, rules: 1,000: pintle.wasm";
+        assert!(text.contains(cell), "{text}");
+    }
+
+    #[test]
+    fn lua_of_this_run_counts() {
+        let mut results = sample::results();
+        let mut of = results.instructions.iter();
+        let mut lua = of.find(|of| of.place.subject == Subject::Envoy).unwrap().clone();
+        lua.place.subject = Subject::Lua;
+        results.instructions.push(lua);
+        assert_eq!(verdict(&results, &["below Lua's 8,600 in this run"]), Verdict::Missed);
+        let text = text(&results);
+        assert!(text.contains("23,500 (Lua in the earlier measurement: 26,142)"), "{text}");
+    }
+
+    #[test]
+    fn more_cpu_time_is_said_in_words() {
+        let mut results = sample::results();
+        for of in &mut results.throughput {
+            if of.place.subject == Subject::Native {
+                of.rounds.iter_mut().for_each(|round| round.cpu_seconds *= 1.15);
+            }
+        }
+        let text = text(&results);
+        assert!(text.contains("CPU time 1.10 x (1.10 to 1.10): not below |"), "{text}");
+    }
+
+    #[test]
+    fn some_sizes_or_fewer_requests_are_not_judged() {
+        let mut results = sample::results();
+        results.scenarios[1].sizes.push(10_000);
+        results.instructions.iter_mut().for_each(|of| of.copies = of.copies.min(1));
+        for of in &mut results.soak {
+            of.points[2].requests -= 1;
+        }
+        let unknown = Verdict::NotMeasured;
+        assert_eq!(verdict(&results, &["libpintle.so", "flat", "10,000"]), unknown);
+        assert_eq!(verdict(&results, &["libpintle.so", "resident set"]), unknown);
+        let text = text(&results);
+        assert!(text.contains(", one copy), 2 of 3 sizes only |"), "{text}");
+        assert!(text.contains("(no filter: 500 KiB): too few to tell |"), "{text}");
     }
 
     #[test]

@@ -42,13 +42,18 @@ impl<'r> Figures<'r> {
         Subject::ALL.into_iter().filter(|subject| seen.contains(subject)).collect()
     }
 
-    /// Instructions per request and filter.
-    pub(super) fn instructions(self, place: &Place) -> Option<f64> {
+    /// Instructions per request, for the whole job.
+    pub(crate) fn instructions(self, place: &Place) -> Option<f64> {
         if place.subject == Subject::None {
             return None;
         }
         let of = self.0.instructions.iter().find(|of| of.place == *place)?;
         self.0.per_filter(of).filter(|figure| figure.is_finite())
+    }
+
+    /// How many stood in the chain while instructions were counted.
+    pub(super) fn copies(self, place: &Place) -> Option<u32> {
+        Some(self.0.instructions.iter().find(|of| of.place == *place)?.copies)
     }
 
     /// Instructions per request of Envoy without the filter.
@@ -70,7 +75,7 @@ impl<'r> Figures<'r> {
     }
 
     /// Microseconds of the worker thread per request.
-    pub(super) fn cpu_us(self, place: &Place) -> Option<Spread> {
+    pub(crate) fn cpu_us(self, place: &Place) -> Option<Spread> {
         spread(&self.throughput(place)?.cpu_us())
     }
 
@@ -80,23 +85,34 @@ impl<'r> Figures<'r> {
     }
 
     /// A figure of the closed loop in proportion to that of another subject, round by round: what
-    /// drifts while a scenario is measured drops out.
+    /// drifts while a scenario is measured drops out. Of rounds that did not stand next to each
+    /// other the medians are compared, and the ends are as far apart as these rounds allow.
     pub(super) fn paired(
         self,
         place: &Place,
         to: Subject,
         figure: fn(&Throughput) -> Vec<f64>,
-    ) -> Option<f64> {
+    ) -> Option<Spread> {
         let of = figure(self.throughput(place)?);
-        let to = figure(self.throughput(&with(place, to))?);
-        let ratio = match of.len() == to.len() {
-            true => {
-                let ratios: Vec<f64> = of.iter().zip(&to).map(|(of, to)| of / to).collect();
-                spread(&ratios)?.median
-            }
-            false => spread(&of)?.median / spread(&to)?.median,
+        let other = figure(self.throughput(&with(place, to))?);
+        if of.len() == other.len() && self.ran_together(place, to) {
+            let ratios: Vec<f64> = of.iter().zip(&other).map(|(of, other)| of / other).collect();
+            return spread(&ratios);
+        }
+        let (of, other) = (spread(&of)?, spread(&other)?);
+        let ratio = Spread {
+            min: of.min / other.max,
+            median: of.median / other.median,
+            max: of.max / other.min,
         };
-        ratio.is_finite().then_some(ratio)
+        [ratio.min, ratio.median, ratio.max].into_iter().all(f64::is_finite).then_some(ratio)
+    }
+
+    /// Whether rounds stood next to each other: an empty chain ran beside the first size only.
+    fn ran_together(self, place: &Place, to: Subject) -> bool {
+        let job = self.0.scenarios.iter().find(|job| job.id == place.scenario);
+        let first = job.and_then(|job| job.sizes.first()).copied();
+        to != Subject::None || place.size.is_none() || place.size == first
     }
 
     /// The open loop at a share of what the slowest subject can do.
@@ -124,14 +140,16 @@ impl<'r> Figures<'r> {
     }
 }
 
-/// A place of a scenario.
+/// A place of a scenario. An empty chain has no size.
 pub(super) fn place(job: &Job, size: Option<u32>, subject: Subject) -> Place {
+    let size = size.filter(|_| subject != Subject::None);
     Place { scenario: job.id.clone(), size, subject }
 }
 
 /// The same place with another subject.
 pub(super) fn with(place: &Place, subject: Subject) -> Place {
-    Place { subject, ..place.clone() }
+    let size = place.size.filter(|_| subject != Subject::None);
+    Place { scenario: place.scenario.clone(), size, subject }
 }
 
 /// Where the samples lie that are numbers.
@@ -153,6 +171,7 @@ pub(crate) fn resident(of: &Memory) -> Option<Spread> {
 #[cfg(test)]
 mod tests {
     use super::{Figures, place};
+    use crate::bench::number::number;
     use crate::bench::report::sample;
     use crate::bench::results::Throughput;
     use crate::bench::subject::Subject;
@@ -163,7 +182,32 @@ mod tests {
         let figures = Figures(&results);
         let native = place(&results.scenarios[0], None, Subject::Native);
         let ratio = figures.paired(&native, Subject::None, Throughput::cpu_us).unwrap();
-        assert!((ratio - 1.1).abs() < 1e-9, "{ratio}");
+        for ratio in [ratio.min, ratio.median, ratio.max] {
+            assert!((ratio - 1.1).abs() < 1e-9, "{ratio}");
+        }
         assert_eq!(figures.paired(&native, Subject::Go, Throughput::cpu_us), None);
+    }
+
+    #[test]
+    fn an_empty_chain_ran_beside_the_first_size_only() {
+        let mut results = sample::results();
+        results.throughput.retain(|of| of.place.scenario == "reference");
+        for of in &mut results.throughput {
+            of.place.scenario = "rules".into();
+        }
+        let figures = Figures(&results);
+        let ends = |size| {
+            let mut there = results.clone();
+            for of in &mut there.throughput {
+                of.place.size = Some(size).filter(|_| of.place.subject != Subject::None);
+            }
+            let native = place(&there.scenarios[1], Some(size), Subject::Native);
+            let ratio = Figures(&there).paired(&native, Subject::None, Throughput::cpu_us);
+            ratio.map(|ratio| [ratio.min, ratio.median, ratio.max].map(number))
+        };
+        assert_eq!(ends(1).unwrap(), ["1.10", "1.10", "1.10"]);
+        assert_eq!(ends(1_000).unwrap(), ["1.08", "1.10", "1.12"]);
+        let none = place(&results.scenarios[1], Some(1_000), Subject::None);
+        assert_eq!(number(figures.cpu_us(&none).unwrap().median), "30.0");
     }
 }

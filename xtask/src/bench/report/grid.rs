@@ -1,6 +1,7 @@
 //! Tables of figures, in Markdown and on a terminal.
 
-use crate::bench::number::MISSING;
+use crate::bench::number::{MISSING, number, range};
+use crate::bench::statistics::Spread;
 use crate::table::{Mood, Table};
 
 /// A table whose first column names what the others are figures of.
@@ -79,9 +80,27 @@ impl Grid {
     }
 }
 
+/// A cell: the median, and least to greatest behind it where these differ.
+pub(super) fn spanned(spread: Option<Spread>) -> String {
+    let Some(spread) = spread else { return MISSING.into() };
+    let median = number(spread.median);
+    match [spread.min, spread.max].iter().all(|end| number(*end) == median) {
+        true => median,
+        false => format!("{median} ({})", range(Some(spread))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Grid;
+    use super::{Grid, spanned};
+    use crate::bench::statistics::Spread;
+
+    #[test]
+    fn ends_are_shown_where_they_differ() {
+        assert_eq!(spanned(Spread::of(&[1.1, 1.0, 1.07])), "1.07 (1.00 to 1.10)");
+        assert_eq!(spanned(Spread::of(&[1.0, 1.001])), "1.00");
+        assert_eq!(spanned(None), "–");
+    }
 
     #[test]
     fn columns_without_figures_go() {

@@ -1,5 +1,6 @@
 //! What the figures are of, and how to make them again.
 
+use super::answer;
 use super::grid::Grid;
 use crate::bench::number::{mib, number};
 use crate::bench::results::Results;
@@ -18,6 +19,9 @@ pub(super) fn text(results: &Results) -> String {
     let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);
     fact("command", command.into());
     fact("date", machine.date.clone());
+    if results.seconds > 0.0 {
+        fact("took", format!("{} minutes", number(results.seconds / 60.0)));
+    }
     fact("commit", format!("`{}`", machine.commit));
     fact("Envoy", machine.envoy.clone());
     fact("machine", format!("{}, {} cores, {memory} GiB", machine.cpu, machine.cores));
@@ -26,9 +30,10 @@ pub(super) fn text(results: &Results) -> String {
         fact(name, version.lines().next().unwrap_or_default().to_owned());
     }
     format!(
-        "# What each way to run a filter costs\n\n\
+        "# What each way to run a filter costs\n\n{}\
          The same jobs, done by the native module, by the wasm module and by what else Envoy offers, \
          side by side on one Envoy. How each figure is made: [README.md](README.md).\n\n{}",
+        answer::text(results),
         facts.prose()
     )
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::{COST, embedded, origin, reference, summary};
+use super::{COST, embedded, origin, reference, short, summary};
 use crate::bench::picture::Picture;
 use crate::bench::results::Results;
 
@@ -28,7 +28,7 @@ fn text(results: &Results, pictures: &[Picture]) -> String {
     let cost = pictures.iter().find(|picture| picture.name == COST);
     let picture = cost.map(|picture| embedded(picture, "bench/pictures")).unwrap_or_default();
     let left_out: String =
-        results.left_out.iter().map(|line| format!("Left out: {}\n\n", line.trim())).collect();
+        results.left_out.iter().map(|line| format!("Left out: {}\n\n", short(line))).collect();
     format!(
         "{table}{picture}{left_out}Made by `cargo xtask bench`: {}. Every scenario, latency, memory, \
          and what the figures do not show: [bench/report.md](bench/report.md).",

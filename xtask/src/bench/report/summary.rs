@@ -13,9 +13,9 @@ const LOAD_PERCENT: u32 = 50;
 pub(super) fn text(results: &Results, job: &Job) -> String {
     let size = Figures(results).sizes(job).first().copied().flatten();
     let mut text = format!("{}\n\n{}", job.about.trim(), grid(results, job, size).markdown());
-    text += "Instructions are those that one filter adds to a request on Envoy's worker thread; CPU \
-             time is that of the whole request, Envoy's own work included; memory is that of the \
-             whole process with one worker.";
+    text += "Instructions are those that the whole job adds to a request on Envoy's worker thread: \
+             Envoy's own filters are counted together. CPU time is that of the whole request, \
+             Envoy's own work included; memory is that of the whole process with one worker.";
     let none = place(job, size, Subject::None);
     if let Some(alone) = Figures(results).instructions_of_none(&none) {
         text += &format!(" Envoy without a filter executes {} a request.", number(alone));
@@ -59,11 +59,13 @@ fn grid(results: &Results, job: &Job, size: Option<u32>) -> Grid {
     let figures = Figures(results);
     let at = |subject| place(job, size, subject);
     let subjects = figures.subjects(job);
-    let loaded = subjects.iter().find_map(|s| figures.latency(&at(*s), LOAD_PERCENT));
-    let rate = loaded.map(|of| format!(" ({}/s)", count(of.rate.into())));
+    // An empty chain comes first, and has the rate of the first size only.
+    let loaded = subjects.iter().rev().find_map(|s| figures.latency(&at(*s), LOAD_PERCENT));
+    let loaded = loaded.map(|of| of.rate);
+    let rate = loaded.map(|rate| format!(" ({}/s)", count(rate.into())));
     let mut grid = Grid::new([
         String::new(),
-        "instructions per request and filter".into(),
+        "instructions per request".into(),
         "ratio to Envoy's own".into(),
         "CPU, µs per request".into(),
         format!("p99 at {LOAD_PERCENT} % load{}, µs", rate.unwrap_or_default()),
@@ -71,7 +73,7 @@ fn grid(results: &Results, job: &Job, size: Option<u32>) -> Grid {
     ]);
     for subject in subjects {
         let at = at(subject);
-        let latency = figures.latency(&at, LOAD_PERCENT);
+        let latency = figures.latency(&at, LOAD_PERCENT).filter(|of| Some(of.rate) == loaded);
         let p99 = latency.and_then(|of| percentile(of, |round| round.p99_us));
         let cells = [
             shown(figures.instructions(&at)),
