@@ -91,7 +91,9 @@ impl Bound {
 /// The part of the report.
 pub(super) fn text(results: &Results) -> String {
     let mut grid = Grid::new(["bound", "measured", "met?"]);
-    for bound in all(results) {
+    // What no bound is set for stands in the tables of its scenario.
+    let bounds = all(results).into_iter().filter(|bound| bound.verdict != Verdict::NoBound);
+    for bound in bounds {
         let verdict = match bound.verdict {
             Verdict::Missed => "**no**",
             verdict => verdict.text(),

@@ -6,10 +6,13 @@ use super::figures::{Figures, PERCENTILES, Percentile, percentile, place, spread
 use super::grid::{Grid, spanned};
 use super::summary::sized;
 use crate::bench::number::{MISSING, count, range, shown};
-use crate::bench::results::{Job, Results};
+use crate::bench::results::{Job, Latency, Results};
 use crate::bench::scenario::REFERENCE;
 use crate::bench::statistics::Spread;
 use crate::bench::subject::Subject;
+
+/// With less of the rate than this, a round did not keep up.
+const KEPT_UP: f64 = 0.98;
 
 /// A part for each scenario that has figures.
 pub(super) fn text(results: &Results, pictures: &str) -> String {
@@ -36,6 +39,16 @@ pub(super) fn text(results: &Results, pictures: &str) -> String {
     )
 }
 
+/// How many rounds of a load did not keep up, if any.
+fn behind(of: &Latency) -> Option<String> {
+    let due = f64::from(of.rate);
+    let late =
+        of.rounds.iter().filter(|round| (round.requests as f64) < KEPT_UP * due * round.seconds);
+    let (late, all) = (late.count(), of.rounds.len());
+    let (title, load) = (of.place.subject.title(), of.load_percent);
+    (late > 0).then(|| format!("{title} at {load} %, {late} of {all}"))
+}
+
 fn part(results: &Results, job: &Job, size: Option<u32>) -> String {
     let here = || {
         let of = results.latency.iter();
@@ -56,6 +69,17 @@ fn part(results: &Results, job: &Job, size: Option<u32>) -> String {
     let ends = [PERCENTILES[0], PERCENTILES[2], PERCENTILES[3]];
     let spreads = table(figures, job, size, &loads, &ends, range);
     let mut text = format!("{title}{medians}Least to greatest of the rounds:\n\n{spreads}");
+    let behind: Vec<String> = here()
+        .filter(|of| loads.get(&of.load_percent) == Some(&of.rate))
+        .filter_map(behind)
+        .collect();
+    if !behind.is_empty() {
+        text += &format!(
+            "The machine or the subject fell behind the rate, and waiting piled up, so that these \
+             rounds say more of the stall than of the filter: {}.\n\n",
+            behind.join("; ")
+        );
+    }
     let errors: Vec<String> = here()
         .filter(|of| loads.get(&of.load_percent) == Some(&of.rate))
         .filter_map(|of| {

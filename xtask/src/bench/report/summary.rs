@@ -1,12 +1,12 @@
 //! The main table: all that matters of one scenario, a line for each subject.
 
 use super::figures::{Figures, percentile, place};
-use super::grid::Grid;
+use super::grid::{Grid, spanned};
 use crate::bench::number::{MISSING, count, mib, number, shown};
 use crate::bench::results::{Job, Results};
 use crate::bench::subject::Subject;
 
-/// The load at which the tail is shown.
+/// The load at which latency is shown.
 const LOAD_PERCENT: u32 = 50;
 
 /// The table, and what it is of.
@@ -15,7 +15,8 @@ pub(super) fn text(results: &Results, job: &Job) -> String {
     let mut text = format!("{}\n\n{}", job.about.trim(), grid(results, job, size).markdown());
     text += "Instructions are those that the whole job adds to a request on Envoy's worker thread: \
              Envoy's own filters are counted together. CPU time is that of the whole request, \
-             Envoy's own work included; memory is that of the whole process with one worker.";
+             Envoy's own work included; memory is that of the whole process with one worker. In \
+             brackets: the least and the greatest of the rounds.";
     let none = place(job, size, Subject::None);
     if let Some(alone) = Figures(results).instructions_of_none(&none) {
         text += &format!(" Envoy without a filter executes {} a request.", number(alone));
@@ -68,18 +69,21 @@ fn grid(results: &Results, job: &Job, size: Option<u32>) -> Grid {
         "instructions per request".into(),
         "ratio to Envoy's own".into(),
         "CPU, µs per request".into(),
-        format!("p99 at {LOAD_PERCENT} % load{}, µs", rate.unwrap_or_default()),
+        format!("p50 at {LOAD_PERCENT} % load{}, µs", rate.unwrap_or_default()),
+        "p99, µs".into(),
         "resident memory, MiB".into(),
     ]);
     for subject in subjects {
         let at = at(subject);
         let latency = figures.latency(&at, LOAD_PERCENT).filter(|of| Some(of.rate) == loaded);
+        let p50 = latency.and_then(|of| percentile(of, |round| round.p50_us));
         let p99 = latency.and_then(|of| percentile(of, |round| round.p99_us));
         let cells = [
             shown(figures.instructions(&at)),
             shown(figures.to_envoy(&at)),
-            shown(figures.cpu_us(&at).map(|spread| spread.median)),
-            shown(p99.map(|spread| spread.median)),
+            spanned(figures.cpu_us(&at)),
+            spanned(p50),
+            spanned(p99),
             shown(figures.resident_bytes(&at, 1).map(mib)),
         ];
         if cells.iter().any(|cell| cell != MISSING) {
@@ -99,11 +103,11 @@ mod tests {
         let results = sample::results();
         let text = text(&results, &results.scenarios[0]);
         for line in [
-            "| no filter | – | – | 30.0 | 500 | 60.0 |",
-            "| libpintle.so | 6,100 | 0.709 | 33.0 | 510 | 61.0 |",
-            "| pintle.wasm | 23,500 | 2.73 | – | – | – |",
-            "| Envoy's own | 8,600 | 1.00 | 34.5 | – | – |",
-            "p99 at 50 % load (5,000/s), µs",
+            "| no filter | – | – | 30.0 (29.7 to 30.3) | 125 (124 to 126) | 500 (495 to 505) | 60.0 |",
+            "| libpintle.so | 6,100 | 0.709 | 33.0 (32.7 to 33.3) | 128 (126 to 129) | 510 (505 to 515) | 61.0 |",
+            "| pintle.wasm | 23,500 | 2.73 | – | – | – | – |",
+            "| Envoy's own | 8,600 | 1.00 | 34.5 (34.2 to 34.8) | – | – | – |",
+            "p50 at 50 % load (5,000/s), µs | p99, µs",
             "Envoy without a filter executes 200,000 a request.",
             "`basic_auth` + `header_mutation`.",
         ] {
