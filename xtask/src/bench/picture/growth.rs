@@ -106,6 +106,7 @@ fn change(points: &[(f64, f64)]) -> Option<String> {
     Some(match last / first {
         _ if *first <= 0.0 || *last <= 0.0 => "?".into(),
         times if times >= MANIFOLD => format!("{times:.0}×"),
-        times => format!("{:+.0} %", (times - 1.0) * 100.0),
+        // No minus before a zero.
+        times => format!("{:+.0} %", ((times - 1.0) * 100.0).round() + 0.0),
     })
 }
