@@ -27,7 +27,7 @@ fn send(config: &str, uri: Option<&str>) -> Seen {
             assert_eq!(values.next(), None);
             Ok(value)
         }
-        Answer::Reply(reply) => Err((reply.status, reply.details)),
+        Answer::Reply(reply) => Err((reply.status, reply.details.into_owned())),
     }
 }
 
