@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use pintle_core::config::HashKey;
-use pintle_core::{Answer, Policy, Scratch, Section, Stream};
+use pintle_core::{Answer, CalloutAnswer, Event, Outcome, Policy, Scratch, Section, Stream};
 
 use crate::host::{LendingHost, Line};
 
@@ -82,13 +82,15 @@ impl Job {
     /// If it does not do what it should: its figures would mean nothing.
     pub fn run(&self) -> Run<'_> {
         let mut run = self.start();
+        // What can be remembered is.
+        run.once();
         let effects = run.effects();
         assert_eq!(effects, self.effects, "{}/{}", self.filter, self.case);
         run
     }
 
     fn start(&self) -> Run<'_> {
-        let host = LendingHost::new(&self.request, &self.response);
+        let host = LendingHost::new(&self.request, &self.response, self.policy.stores());
         let mut run =
             Run { job: self, host, stream: Stream::default(), scratch: Scratch::default() };
         if self.phase == Section::Response {
@@ -98,6 +100,9 @@ impl Job {
         run
     }
 }
+
+/// What every callout is answered with.
+const TOKEN: CalloutAnswer<'_> = CalloutAnswer { status: 200, fields: &[], body: &[b't'; 512] };
 
 /// A job under way, with the memory that a worker keeps between requests.
 #[derive(Debug)]
@@ -126,6 +131,12 @@ impl Run<'_> {
         stream.clear();
         match job.policy.on_request(stream, host, scratch) {
             Answer::Continue => None,
+            Answer::Wait => {
+                let answer = Event::Ended(host.callout(), Outcome::Answer(TOKEN));
+                let answer = job.policy.on_event(stream, answer, host, scratch);
+                assert!(matches!(answer, Answer::Continue), "a token lets a request go on");
+                None
+            }
             Answer::Reply(reply) => {
                 reply.fields().for_each(|field| {
                     black_box(field);

@@ -21,6 +21,7 @@ pub fn all() -> Vec<Job> {
     jobs.extend(basic_auth());
     jobs.extend(headers());
     jobs.extend(log_headers());
+    jobs.extend(token_exchange());
     jobs.extend(paths());
     jobs.extend(chain());
     jobs
@@ -100,6 +101,30 @@ fn log_headers() -> Vec<Job> {
         Job::request("log_headers", "on, request", &on, request(), effects),
         Job::response("log_headers", "off, response", &off, both.clone(), NOTHING),
         Job::response("log_headers", "on, response", &on, both, effects),
+    ]
+}
+
+/// The service answers at once; what it takes to get there is the proxy's.
+fn token_exchange() -> Vec<Job> {
+    let config = |cache| {
+        format!(
+            r#"{{"filters": [{{"token_exchange": {{
+                "cluster": "auth", "authority": "auth.example", "path": "/token"{cache}
+            }}}}]}}"#
+        )
+    };
+    let (cached, plain) = (config(r#", "cache": {"ttl": "1m"}"#), config(""));
+    let effects = Effects { edits: 1, ..NOTHING };
+    let job = |case, config: &str, credential| {
+        Job::request("token_exchange", case, config, authorized(credential), effects)
+    };
+    let short = "Bearer 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU";
+    let long = format!("{short}{}", "v".repeat(1_024)).leak();
+    vec![
+        job("warm cache, credential of 64 B", &cached, short),
+        job("warm cache, credential of 1,088 B", &cached, long),
+        job("no cache, a callout each", &plain, short),
+        Job::request("token_exchange", "no credential", &cached, request(), NOTHING),
     ]
 }
 

@@ -9,11 +9,12 @@ use alloc::format;
 /// response-code details `pintle_<slug>`, and to the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// `basic_auth`: no `authorization`, or one of another scheme.
+    /// `basic_auth`: no `authorization`, or one of another scheme. `token_exchange`: no credential.
     NoCredentials,
-    /// `basic_auth`: `authorization` is not what RFC 7617 asks for.
+    /// `basic_auth`: `authorization` is not what RFC 7617 asks for. `token_exchange` with a `grant`:
+    /// the credential is not what RFC 6750 asks for.
     MalformedCredentials,
-    /// `basic_auth`: several values of `authorization`, or several joined by a comma.
+    /// Several values of the credential, or several joined by a comma.
     RepeatedCredentials,
     /// `basic_auth`: a user or a password that no matching rule lists.
     WrongCredentials,
@@ -21,6 +22,14 @@ pub enum Denial {
     FieldMissing,
     /// `require_header`: a value of the field does not pass.
     FieldMismatch,
+    /// `token_exchange`: the service refused the caller; the status is the service's.
+    ExchangeRefused,
+    /// `token_exchange`: the service could not be reached, took too long or failed.
+    ExchangeUnavailable,
+    /// `token_exchange`: the service answered with something else than a token.
+    ExchangeUnusable,
+    /// `token_exchange`: as many requests wait for the service as may.
+    ExchangeOverloaded,
     /// An invalid escape, `%00` or a NUL in a path that a filter has to judge.
     PathInvalid,
     /// An encoded slash in a path that a filter has to judge, under `encoded_slash: reject`.
@@ -31,25 +40,32 @@ pub enum Denial {
 
 impl Denial {
     /// Every reason that the shipped filters know.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::NoCredentials,
         Self::MalformedCredentials,
         Self::RepeatedCredentials,
         Self::WrongCredentials,
         Self::FieldMissing,
         Self::FieldMismatch,
+        Self::ExchangeRefused,
+        Self::ExchangeUnavailable,
+        Self::ExchangeUnusable,
+        Self::ExchangeOverloaded,
         Self::PathInvalid,
         Self::PathEncodedSlash,
     ];
 
-    /// The HTTP status (RFC 9110 section 15.5) unless the configuration names another.
+    /// The HTTP status (RFC 9110 section 15.5) unless the configuration, or the service that was
+    /// asked, names another.
     pub const fn status(self) -> u16 {
         match self {
             Self::NoCredentials
             | Self::MalformedCredentials
             | Self::RepeatedCredentials
-            | Self::WrongCredentials => 401,
+            | Self::WrongCredentials
+            | Self::ExchangeRefused => 401,
             Self::FieldMissing | Self::FieldMismatch => 403,
+            Self::ExchangeUnavailable | Self::ExchangeUnusable | Self::ExchangeOverloaded => 503,
             Self::PathInvalid | Self::PathEncodedSlash => 400,
             Self::Other(status, _) => status,
         }
@@ -83,6 +99,10 @@ impl Denial {
             Self::WrongCredentials => "pintle_wrong_credentials",
             Self::FieldMissing => "pintle_field_missing",
             Self::FieldMismatch => "pintle_field_mismatch",
+            Self::ExchangeRefused => "pintle_exchange_refused",
+            Self::ExchangeUnavailable => "pintle_exchange_unavailable",
+            Self::ExchangeUnusable => "pintle_exchange_unusable",
+            Self::ExchangeOverloaded => "pintle_exchange_overloaded",
             Self::PathInvalid => "pintle_path_invalid",
             Self::PathEncodedSlash => "pintle_path_encoded_slash",
             Self::Other(..) => PREFIX,
@@ -111,6 +131,10 @@ mod tests {
              401 wrong_credentials WrongCredentials\n\
              403 field_missing FieldMissing\n\
              403 field_mismatch FieldMismatch\n\
+             401 exchange_refused ExchangeRefused\n\
+             503 exchange_unavailable ExchangeUnavailable\n\
+             503 exchange_unusable ExchangeUnusable\n\
+             503 exchange_overloaded ExchangeOverloaded\n\
              400 path_invalid PathInvalid\n\
              400 path_encoded_slash PathEncodedSlash\n"
         );

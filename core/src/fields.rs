@@ -116,6 +116,11 @@ impl<'a> FieldValue<'a> {
         field::is_value(value).then_some(Self(value))
     }
 
+    /// Bytes that [`FieldValue::new`] has let pass before.
+    pub(crate) const fn seen_before(value: &'a [u8]) -> Self {
+        Self(value)
+    }
+
     /// The bytes of the value.
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0

@@ -4,18 +4,23 @@ pub mod basic_auth;
 pub mod headers;
 pub mod log_headers;
 pub mod require_header;
+pub mod token_exchange;
 
 use alloc::vec::Vec;
 
 use serde::de::DeserializeOwned;
 
 use crate::arrival::{Arrival, Looks};
+use crate::callout::{Errand, Event, Outcome};
 use crate::config::{Json, Load, Pointer};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::flow::Flow;
-use crate::host::Host;
-use crate::stream::Kept;
+use crate::host::{Host, Metric};
+use crate::metrics::Meter;
+use crate::policy::Mode;
+use crate::store::{StoreId, StoreSpec};
+use crate::stream::{Kept, Waiting};
 
 /// One policy: values to a verdict.
 ///
@@ -28,6 +33,9 @@ pub trait Filter: Sized + Send + Sync + 'static {
 
     /// Every reason for which it may reply; each is a counter, and one that is not here is not counted.
     const DENIALS: &'static [Denial] = &[];
+
+    /// What it measures beside what the chain counts; [`Home::metric`] finds them.
+    const METERS: &'static [Meter] = &[];
 
     /// Its fields in the configuration; derive `Deserialize` with `deny_unknown_fields`. None is
     /// called `when`, `mode` or `name`: those are the chain's.
@@ -73,10 +81,38 @@ pub trait Filter: Sized + Send + Sync + 'static {
         Looks::default()
     }
 
+    /// The store that it wants to have, under [`Home::store`].
+    fn store(&self) -> Option<&StoreSpec> {
+        None
+    }
+
     /// Decides on a request; edits go through `host`.
     fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s> {
         let _ = (host, request);
         Flow::Continue
+    }
+
+    /// Something has come to a request that it [paused](Flow::Pause). What is not for it, such as the
+    /// end of a callout that it has not started, it answers by pausing on.
+    fn on_event<'s, H: Host>(
+        &'s self,
+        event: Event<'_>,
+        host: &mut H,
+        request: &mut Request<'_>,
+    ) -> Flow<'s> {
+        let _ = (event, host, request);
+        Flow::Pause
+    }
+
+    /// A request that it paused has gone, and so has what it waited for, where the host gives a
+    /// callout up with its stream. Of the request there is nothing to read any more.
+    fn on_gone<H: Host>(&self, waiting: Waiting, host: &H, home: Home) {
+        let _ = (waiting, host, home);
+    }
+
+    /// A callout that it [sent out](Host::send_out) has ended. There is no request here.
+    fn on_errand<H: Host>(&self, errand: Errand, outcome: Outcome<'_>, host: &H, home: Home) {
+        let _ = (errand, outcome, host, home);
     }
 
     /// Sees a response, one of this library's own replies included; cannot refuse it.
@@ -111,6 +147,27 @@ pub struct Request<'a> {
     pub(crate) arrival: &'a Arrival,
     /// A buffer that keeps its capacity from request to request.
     pub buffer: &'a mut Vec<u8>,
+    /// What becomes of the verdict.
+    pub mode: Mode,
+    /// Where the filter stands in its policy.
+    pub home: Home,
+    /// What a filter that pauses the request keeps for as long as it does.
+    pub waiting: &'a mut Option<Waiting>,
+}
+
+/// Where the metrics and the store of one filter are.
+#[derive(Clone, Copy, Debug)]
+pub struct Home {
+    pub(crate) meters: u32,
+    /// The store of [`Filter::store`]; of a filter without one, nobody's.
+    pub store: StoreId,
+}
+
+impl Home {
+    /// The metric at this place of [`Filter::METERS`].
+    pub const fn metric(self, place: u32) -> Metric {
+        Metric(self.meters.saturating_add(place))
+    }
 }
 
 /// What a filter sees of a response beside its fields, and memory to work in.
@@ -141,7 +198,17 @@ pub trait FilterSet: Sized + Send + Sync + 'static {
     fn keeps<H: Host>(&self, host: &H) -> bool;
     fn redact(&mut self, secrets: &[FieldName]);
     fn looks(&self) -> Looks;
+    fn meters(&self) -> &'static [Meter];
+    fn store(&self) -> Option<&StoreSpec>;
     fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s>;
+    fn on_event<'s, H: Host>(
+        &'s self,
+        event: Event<'_>,
+        host: &mut H,
+        request: &mut Request<'_>,
+    ) -> Flow<'s>;
+    fn on_gone<H: Host>(&self, waiting: Waiting, host: &H, home: Home);
+    fn on_errand<H: Host>(&self, errand: Errand, outcome: Outcome<'_>, host: &H, home: Home);
     fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>);
 }
 
@@ -233,6 +300,12 @@ macro_rules! filters {
                 fn looks(&self) -> p::Looks {
                     match *self { $($set::$filter(ref f) => p::Filter::looks(f)),* }
                 }
+                fn meters(&self) -> &'static [p::Meter] {
+                    match *self { $($set::$filter(_) => <$filter as p::Filter>::METERS),* }
+                }
+                fn store(&self) -> Option<&p::StoreSpec> {
+                    match *self { $($set::$filter(ref f) => p::Filter::store(f)),* }
+                }
                 fn on_request<'s, H: p::Host>(
                     &'s self,
                     host: &mut H,
@@ -240,6 +313,29 @@ macro_rules! filters {
                 ) -> p::Flow<'s> {
                     let _ = (&host, &request);
                     match *self { $($set::$filter(ref f) => p::Filter::on_request(f, host, request)),* }
+                }
+                fn on_event<'s, H: p::Host>(
+                    &'s self,
+                    event: p::Event<'_>,
+                    host: &mut H,
+                    request: &mut p::Request<'_>,
+                ) -> p::Flow<'s> {
+                    let _ = (&event, &host, &request);
+                    match *self { $($set::$filter(ref f) => p::Filter::on_event(f, event, host, request)),* }
+                }
+                fn on_gone<H: p::Host>(&self, waiting: p::Waiting, host: &H, home: p::Home) {
+                    let _ = (&waiting, &host, &home);
+                    match *self { $($set::$filter(ref f) => p::Filter::on_gone(f, waiting, host, home)),* }
+                }
+                fn on_errand<H: p::Host>(
+                    &self,
+                    errand: p::Errand,
+                    outcome: p::Outcome<'_>,
+                    host: &H,
+                    home: p::Home,
+                ) {
+                    let _ = (&errand, &outcome, &host, &home);
+                    match *self { $($set::$filter(ref f) => p::Filter::on_errand(f, errand, outcome, host, home)),* }
                 }
                 fn on_response<H: p::Host>(&self, host: &mut H, response: &mut p::Response<'_>) {
                     let _ = (&host, &response);

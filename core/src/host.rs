@@ -1,8 +1,11 @@
 //! The proxy, as a trait.
 
+use alloc::vec::Vec;
 use core::fmt;
 
+use crate::callout::{Callout, CalloutId, DispatchError, Errand};
 use crate::fields::{FieldName, FieldValue};
+use crate::store::{Shard, Slot, StoreId};
 
 /// The proxy that runs a policy, for the length of one event of one stream.
 ///
@@ -16,9 +19,11 @@ use crate::fields::{FieldName, FieldValue};
 /// setter is called. Acting from inside a hook re-enters other hooks. So a filter decides, then
 /// edits, then returns, and the target acts last, when nothing of the stream is borrowed.
 ///
-/// What only callouts and bodies need (`dispatch`, `body`, the clock) joins the trait with the first
-/// filter that uses it.
+/// What only bodies need joins the trait with the first filter that uses it.
 pub trait Host {
+    /// What wakes a stream that waits, kept by another stream, perhaps on another worker.
+    type Waker: Send + 'static;
+
     /// Field lines of `section` in order of arrival, names in lower case, repeats kept.
     ///
     /// After the request phase a host may have no request fields left (proxy-wasm): then there are
@@ -47,6 +52,12 @@ pub trait Host {
         if values.next().is_some() { Err(Repeated) } else { Ok(first) }
     }
 
+    /// Whether there is a line of `name`. A host overrides this where it can tell without reading all
+    /// lines.
+    fn has(&self, section: Section, name: &FieldName) -> bool {
+        self.values(section, name).next().is_some()
+    }
+
     /// What the proxy knows of the connection; `None` where it knows nothing.
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]>;
 
@@ -57,8 +68,65 @@ pub trait Host {
     /// [`Escaped`](crate::syntax::escape::Escaped) first.
     fn log(&self, level: Level, message: fmt::Arguments<'_>);
 
+    /// The time of day.
+    fn now(&self) -> UnixTime;
+
     /// Adds `n` to a counter of the policy.
-    fn add(&self, counter: Counter, n: u64);
+    fn add(&self, counter: Metric, n: u64);
+
+    /// Moves a gauge of the policy up or down.
+    fn shift(&self, gauge: Metric, by: i64);
+
+    /// Records a value in a histogram of the policy.
+    fn record(&self, histogram: Metric, value: u64);
+
+    /// Starts a callout for this stream. How it ends comes to [`Policy::on_event`], never before this
+    /// returns; nowhere, where the stream has gone before that and the host gives the callout up
+    /// with it.
+    ///
+    /// [`Policy::on_event`]: crate::Policy::on_event
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError>;
+
+    /// Starts a callout that outlives this stream. How it ends comes to [`Policy::on_errand`], once,
+    /// never before this returns.
+    ///
+    /// [`Policy::on_errand`]: crate::Policy::on_errand
+    fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError>;
+
+    /// What wakes this stream.
+    fn waker(&self) -> Self::Waker;
+
+    /// Brings [`Event::Woken`](crate::Event::Woken) to the stream whose waker this is, never before
+    /// this returns; nothing happens where that stream has gone.
+    fn wake(&self, waker: Self::Waker);
+
+    /// Lends the part of a store that holds what `hash` leads to, to nobody else meanwhile: `work`
+    /// calls nothing of the host but [`Host::waker`].
+    fn shared<R>(
+        &self,
+        store: StoreId,
+        hash: u64,
+        work: impl FnOnce(&mut Shard<Self::Waker>) -> R,
+    ) -> R;
+
+    /// Where hosts that run several instances of a policy side by side, with a store each, let them
+    /// leave values for each other: the slot that these parts, and nobody without them, lead to.
+    /// `None` on a host whose stores are for all of its workers.
+    fn slot(&self, parts: &[&[u8]]) -> Option<Slot> {
+        let _ = parts;
+        None
+    }
+
+    /// Reads a value that another instance, or this one, left in a slot.
+    fn recall(&self, slot: &Slot) -> Option<Vec<u8>> {
+        let _ = slot;
+        None
+    }
+
+    /// Leaves a value in a slot, sealed: it can be read, and made, with the parts of the slot alone.
+    fn leave(&self, slot: &Slot, value: &[u8]) {
+        let _ = (slot, value);
+    }
 
     /// Changes the fields of `section`.
     fn edit(&mut self, section: Section, edit: Edit<'_>);
@@ -151,11 +219,29 @@ impl Level {
     }
 }
 
-/// One of the counters that [`Policy::counters`](crate::Policy::counters) lists, by its place there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Counter(pub(crate) u32);
+/// A point in time: milliseconds since the start of 1970, UTC, leap seconds not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(pub u64);
 
-impl Counter {
+impl UnixTime {
+    /// So many milliseconds later; the end of time where there are not as many.
+    #[must_use]
+    pub const fn after(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// Milliseconds from `earlier` to this; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// One of the metrics that [`Policy::metrics`](crate::Policy::metrics) lists, by its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Metric(pub(crate) u32);
+
+impl Metric {
     /// The place in the list.
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -33,6 +33,7 @@ extern crate alloc;
 extern crate std;
 
 mod arrival;
+mod callout;
 pub mod config;
 mod credentials;
 mod denial;
@@ -46,21 +47,23 @@ mod pattern;
 mod policy;
 mod redaction;
 mod scratch;
+pub mod store;
 mod stream;
 pub mod syntax;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod when;
 
+pub use callout::{Callout, CalloutAnswer, CalloutId, DispatchError, Errand, Event, Outcome};
 pub use denial::Denial;
 pub use fields::{Field, FieldName, FieldValue};
-pub use filter::{Filter, Phases, Request, Response};
+pub use filter::{Filter, Home, Phases, Request, Response};
 pub use flow::{Flow, Reply};
-pub use host::{Attribute, Counter, Edit, Host, Level, Repeated, Section};
+pub use host::{Attribute, Edit, Host, Level, Metric, Repeated, Section, UnixTime};
 pub use policy::steps::{NoFurther, Shipped};
 pub use policy::{Answer, LocalReply, Mode, Policy};
 pub use scratch::Scratch;
-pub use stream::{Kept, Stream};
+pub use stream::{Kept, Stream, Waiting};
 
 /// What a filter of one's own is written with.
 pub mod prelude {
@@ -76,6 +79,8 @@ pub mod prelude {
 pub mod __private {
     pub use crate::arrival::Looks;
     pub use crate::config::{Load, Pointer};
-    pub use crate::filter::{Fields, Filter, FilterSet, Phases, Request, Response};
-    pub use crate::{Denial, FieldName, Flow, Host};
+    pub use crate::filter::{Fields, Filter, FilterSet, Home, Phases, Request, Response};
+    pub use crate::metrics::Meter;
+    pub use crate::store::StoreSpec;
+    pub use crate::{Denial, Errand, Event, FieldName, Flow, Host, Outcome, Waiting};
 }

@@ -1,48 +1,90 @@
-//! The counters of a policy, and what each host calls them.
+//! The metrics of a policy, and what each host calls them.
 
 use alloc::string::String;
 use core::fmt;
 
 use crate::denial::Denial;
 
-/// What became of a request at one filter.
+/// What a metric of a filter measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The filter let it go on.
+pub enum Measure {
+    /// Requests that the filter let go on.
     Allowed,
-    /// The filter answered it.
+    /// Requests that the filter answered.
     Denied(Denial),
-    /// `mode: observe`: the filter would have answered or changed it, and did not.
+    /// `mode: observe`: requests that the filter would have answered or changed, and did not.
     Observed,
+    /// What only filters of this kind have.
+    Own(&'static Meter),
 }
 
-impl Outcome {
-    /// The last part of the counter's name.
+/// A metric that only one kind of filter has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Meter {
+    /// What is measured, in the plural: `callouts`.
+    pub name: &'static str,
+    /// A name and a value that tell it from others of the name: `("result", "ok")`.
+    pub label: Option<(&'static str, &'static str)>,
+    /// How it is measured.
+    pub kind: MetricKind,
+}
+
+/// How something is measured, in Envoy's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// A number that grows.
+    Counter,
+    /// A number that grows and shrinks.
+    Gauge,
+    /// Numbers that are recorded one by one.
+    Histogram,
+}
+
+impl Measure {
+    /// The part of the metric's name that says what is measured.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::Denied(_) => "denied",
             Self::Observed => "observed",
+            Self::Own(meter) => meter.name,
+        }
+    }
+
+    /// How it is measured.
+    pub const fn kind(self) -> MetricKind {
+        match self {
+            Self::Own(meter) => meter.kind,
+            _ => MetricKind::Counter,
+        }
+    }
+
+    /// Name and value of what tells it from others of its name.
+    const fn label(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Denied(denial) => Some(("reason", denial.slug())),
+            Self::Own(meter) => meter.label,
+            _ => None,
         }
     }
 }
 
-/// One counter: a filter, and what became of the requests it counts.
+/// One metric: a filter, and what is measured of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CounterName {
+pub struct MetricName {
     /// The `name` of the filter.
     pub filter: String,
-    /// What is counted.
-    pub outcome: Outcome,
+    /// What is measured.
+    pub measure: Measure,
 }
 
-impl CounterName {
+impl MetricName {
     /// The name on the module, below its `metrics_namespace`:
     /// `basic_auth.denied.wrong_credentials`.
     pub fn module(&self) -> impl fmt::Display + '_ {
-        fmt::from_fn(move |f| match self.outcome {
-            Outcome::Denied(denial) => write!(f, "{}.denied.{}", self.filter, denial.slug()),
-            other => write!(f, "{}.{}", self.filter, other.name()),
+        fmt::from_fn(move |f| {
+            write!(f, "{}.{}", self.filter, self.measure.name())?;
+            self.measure.label().map_or(Ok(()), |(_, value)| write!(f, ".{value}"))
         })
     }
 
@@ -52,32 +94,32 @@ impl CounterName {
     pub fn wasm(&self) -> impl fmt::Display + '_ {
         fmt::from_fn(move |f| {
             write!(f, "pintle_filter=.={};.;", self.filter)?;
-            if let Outcome::Denied(denial) = self.outcome {
-                write!(f, "pintle_reason=.={};.;", denial.slug())?;
+            if let Some((name, value)) = self.measure.label() {
+                write!(f, "pintle_{name}=.={value};.;")?;
             }
-            write!(f, "pintle_{}", self.outcome.name())
+            write!(f, "pintle_{}", self.measure.name())
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CounterName, Outcome};
+    use super::{Measure, MetricName};
     use crate::denial::Denial;
     use alloc::string::ToString;
 
     #[test]
     fn names_on_both_hosts() {
-        let denied = CounterName {
+        let denied = MetricName {
             filter: "basic_auth".to_string(),
-            outcome: Outcome::Denied(Denial::WrongCredentials),
+            measure: Measure::Denied(Denial::WrongCredentials),
         };
         assert_eq!(denied.module().to_string(), "basic_auth.denied.wrong_credentials");
         assert_eq!(
             denied.wasm().to_string(),
             "pintle_filter=.=basic_auth;.;pintle_reason=.=wrong_credentials;.;pintle_denied"
         );
-        let allowed = CounterName { outcome: Outcome::Allowed, ..denied };
+        let allowed = MetricName { measure: Measure::Allowed, ..denied };
         assert_eq!(allowed.module().to_string(), "basic_auth.allowed");
         assert_eq!(allowed.wasm().to_string(), "pintle_filter=.=basic_auth;.;pintle_allowed");
     }

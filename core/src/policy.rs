@@ -15,15 +15,17 @@ pub use own_reply::LocalReply;
 pub use step::Mode;
 
 use crate::arrival::Looks;
+use crate::callout::{Errand, Event, Outcome};
 use crate::config::{ConfigErrors, HashKey};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::{FilterSet, Request, Response};
 use crate::flow::{Flow, Reply};
 use crate::host::{Edit, Host, Section};
-use crate::metrics::CounterName;
+use crate::metrics::MetricName;
 use crate::scratch::Scratch;
-use crate::stream::Stream;
+use crate::store::{StoreId, StoreSpec};
+use crate::stream::{Paused, Stream};
 use crate::syntax::path::{EncodedSlash, PathError};
 use step::{Effect, Step};
 use steps::NoFurther;
@@ -34,7 +36,8 @@ use steps::NoFurther;
 /// It never changes once it is loaded, so all streams of all workers may share it.
 pub struct Policy<X: FilterSet = NoFurther> {
     steps: Box<[Step<X>]>,
-    counters: Vec<CounterName>,
+    metrics: Vec<MetricName>,
+    stores: Vec<StoreSpec>,
     identity_fields: Vec<FieldName>,
     looks: Looks,
     encoded_slash: EncodedSlash,
@@ -48,6 +51,8 @@ pub struct Policy<X: FilterSet = NoFurther> {
 pub enum Answer<'s> {
     /// Let it go on.
     Continue,
+    /// Hold it, and what follows of it, until an event or its end.
+    Wait,
     /// Send this reply; nothing goes upstream.
     Reply(LocalReply<'s>),
 }
@@ -65,10 +70,15 @@ impl<X: FilterSet> Policy<X> {
 
     fn new(steps: Vec<Step<X>>, encoded_slash: EncodedSlash) -> Self {
         let mut steps = steps;
-        let mut counters = Vec::new();
+        let mut metrics = Vec::new();
+        let mut stores = Vec::new();
         let mut identity_fields: Vec<FieldName> = Vec::new();
-        for step in &mut steps {
-            step.number_counters(&mut counters);
+        for (index, step) in steps.iter_mut().enumerate() {
+            step.place(index, &mut metrics);
+            if let Some(store) = step.store().cloned() {
+                step.home.store = StoreId(u32::try_from(stores.len()).unwrap_or(u32::MAX));
+                stores.push(StoreSpec { filter: step.name.clone(), ..store });
+            }
             if step.mode == Mode::Enforce {
                 identity_fields.extend_from_slice(step.identity_fields());
             }
@@ -81,7 +91,8 @@ impl<X: FilterSet> Policy<X> {
         let remembers = steps.iter().any(|step| step.remembers);
         Self {
             steps: steps.into(),
-            counters,
+            metrics,
+            stores,
             identity_fields,
             looks,
             encoded_slash,
@@ -95,9 +106,14 @@ impl<X: FilterSet> Policy<X> {
         self.steps.is_empty()
     }
 
-    /// Every counter, in the order of [`Counter::index`](crate::Counter::index).
-    pub fn counters(&self) -> &[CounterName] {
-        &self.counters
+    /// Every metric, in the order of [`Metric::index`](crate::Metric::index).
+    pub fn metrics(&self) -> &[MetricName] {
+        &self.metrics
+    }
+
+    /// Every store, in the order of [`StoreId::index`].
+    pub fn stores(&self) -> &[StoreSpec] {
+        &self.stores
     }
 
     /// Whether any filter has work with responses.
@@ -118,36 +134,127 @@ impl<X: FilterSet> Policy<X> {
         host: &mut H,
         scratch: &mut Scratch,
     ) -> Answer<'s> {
-        let mut edited = self.strip_identity(host);
+        let edited = self.strip_identity(host);
         scratch.arrival.read(host, self.looks, self.encoded_slash);
-        let mut refused = None;
-        for (index, step) in self.steps.iter().enumerate() {
-            let applies = step.applies(host, &scratch.arrival);
-            let mut flow = Flow::Continue;
-            if refused.is_none() && step.phases.request() {
-                flow = match applies {
-                    Ok(false) => continue,
-                    Ok(true) => {
-                        let Scratch { arrival, buffer } = scratch;
-                        let mut request = Request { arrival, buffer };
-                        let mut effect = Effect::default();
-                        let flow = step.on_request(host, &mut request, &mut effect);
-                        edited |= effect.edited;
-                        if effect.observed {
-                            stream.observed |= bit(index);
+        self.proceed(None, edited, stream, host, scratch)
+    }
+
+    /// Something has come to a stream that waits. [`Answer::Wait`] where that changes nothing, and
+    /// where the stream does not wait at all.
+    pub fn on_event<'s, H: Host>(
+        &'s self,
+        stream: &mut Stream,
+        event: Event<'_>,
+        host: &mut H,
+        scratch: &mut Scratch,
+    ) -> Answer<'s> {
+        let Some(mut paused) = stream.paused.take() else { return Answer::Wait };
+        let Some(step) = self.steps.get(paused.step) else { return Answer::Wait };
+        core::mem::swap(&mut scratch.arrival, &mut paused.arrival);
+        let Scratch { arrival, buffer } = scratch;
+        let (mode, home, waiting) = (step.mode, step.home, &mut paused.waiting);
+        let mut request = Request { arrival, buffer, mode, home, waiting };
+        let mut effect = Effect::default();
+        let flow = step.on_event(event, host, &mut request, &mut effect);
+        paused.edited |= effect.edited;
+        if flow == Flow::Pause {
+            core::mem::swap(&mut scratch.arrival, &mut paused.arrival);
+            stream.paused = Some(paused);
+            scratch.clear();
+            return Answer::Wait;
+        }
+        self.proceed(Some((paused.step, flow)), paused.edited, stream, host, scratch)
+    }
+
+    /// A callout has ended that a stream, which has ended too, had started: the filter hears of it for
+    /// the sake of others, and that is all.
+    pub fn on_late_event<H: Host>(
+        &self,
+        stream: &mut Stream,
+        event: Event<'_>,
+        host: &mut H,
+        scratch: &mut Scratch,
+    ) {
+        let Some(paused) = &mut stream.paused else { return };
+        let Some(step) = self.steps.get(paused.step) else { return };
+        let Paused { arrival, waiting, .. } = &mut **paused;
+        let (buffer, mode, home) = (&mut scratch.buffer, step.mode, step.home);
+        let mut request = Request { arrival, buffer, mode, home, waiting };
+        if step.on_late_event(event, host, &mut request) {
+            stream.paused = None;
+        }
+        scratch.clear();
+    }
+
+    /// A stream has ended; where it waited, it does so no longer.
+    pub fn on_gone<H: Host>(&self, stream: &mut Stream, host: &H) {
+        let Some(paused) = stream.paused.take() else { return };
+        if let (Some(step), Some(waiting)) = (self.steps.get(paused.step), paused.waiting) {
+            step.on_gone(waiting, host);
+        }
+    }
+
+    /// A callout that was [sent out](Host::send_out) has ended. `host` is that of no stream.
+    pub fn on_errand<H: Host>(&self, errand: Errand, outcome: Outcome<'_>, host: &H) {
+        if let Some(step) = self.steps.get(errand.step) {
+            step.on_errand(errand, outcome, host);
+        }
+    }
+
+    /// Asks the steps, from the one that has been waiting and what it makes of that, or from the
+    /// first.
+    fn proceed<'s, H: Host>(
+        &'s self,
+        resumed: Option<(usize, Flow<'s>)>,
+        mut edited: bool,
+        stream: &mut Stream,
+        host: &mut H,
+        scratch: &mut Scratch,
+    ) -> Answer<'s> {
+        let first = resumed.as_ref().map_or(0, |(index, _)| *index);
+        let (mut resumed, mut refused, mut waiting) = (resumed, None, None);
+        for (index, step) in self.steps.iter().enumerate().skip(first) {
+            let (applies, flow) = match resumed.take() {
+                Some((_, flow)) => (Ok(true), flow),
+                None => {
+                    let applies = step.applies(host, &scratch.arrival);
+                    let flow = match applies {
+                        _ if refused.is_some() || !step.phases.request() => Flow::Continue,
+                        Ok(false) => continue,
+                        Ok(true) => {
+                            let Scratch { arrival, buffer } = scratch;
+                            let (mode, home, waiting) = (step.mode, step.home, &mut waiting);
+                            let mut request = Request { arrival, buffer, mode, home, waiting };
+                            let mut effect = Effect::default();
+                            let flow = step.on_request(host, &mut request, &mut effect);
+                            edited |= effect.edited;
+                            if effect.observed {
+                                stream.observed |= bit(index);
+                            }
+                            flow
                         }
-                        flow
+                        Err(error) => {
+                            stream.observed |= bit(index);
+                            invalid_path(step, host, error)
+                        }
+                    };
+                    (applies, flow)
+                }
+            };
+            match flow {
+                Flow::Continue => {}
+                Flow::Pause => {
+                    let arrival = core::mem::take(&mut scratch.arrival);
+                    stream.paused =
+                        Some(Box::new(Paused { step: index, edited, arrival, waiting }));
+                    scratch.clear();
+                    return Answer::Wait;
+                }
+                Flow::Reply(reply) => {
+                    refused = Some(reply);
+                    if !self.answers {
+                        break;
                     }
-                    Err(error) => {
-                        stream.observed |= bit(index);
-                        invalid_path(step, host, error)
-                    }
-                };
-            }
-            if let Flow::Reply(reply) = flow {
-                refused = Some(reply);
-                if !self.answers {
-                    break;
                 }
             }
             if step.remembers {

@@ -1,11 +1,18 @@
 //! What one stream remembers from its request to its response.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 use core::ops::Range;
 
+use crate::arrival::Arrival;
 use crate::fields::FieldName;
 use crate::scratch;
+
+/// What a filter keeps while a request waits. Of whatever type it likes: a stream that does not wait
+/// has no room for it, and all streams are of one type, whatever filters there are.
+pub type Waiting = Box<dyn Any + Send>;
 
 /// What one stream remembers: which filters its response is for, and the request's values that they
 /// need. Takes no heap memory unless a value is kept; [`Stream::clear`] leaves the memory for the
@@ -20,6 +27,19 @@ pub struct Stream {
     pub(crate) observed: u128,
     kept: Vec<KeptValue>,
     bytes: Vec<u8>,
+    pub(crate) paused: Option<Box<Paused>>,
+}
+
+/// A request that waits.
+pub(crate) struct Paused {
+    /// The step that paused it.
+    pub(crate) step: usize,
+    /// Request fields were changed before.
+    pub(crate) edited: bool,
+    /// What later conditions judge.
+    pub(crate) arrival: Arrival,
+    /// What the step keeps.
+    pub(crate) waiting: Option<Waiting>,
 }
 
 struct KeptValue {
@@ -35,12 +55,18 @@ impl Stream {
         self.forwarded = true;
     }
 
+    /// Whether its request waits.
+    pub fn is_waiting(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// Makes it as new, its memory kept; the values in it may have been secrets, and an outsized
     /// buffer goes.
     pub fn clear(&mut self) {
         self.forwarded = false;
         self.applies = 0;
         self.observed = 0;
+        self.paused = None;
         self.kept.clear();
         scratch::clear(&mut self.bytes);
     }

@@ -6,10 +6,15 @@
 
 pub mod authorization;
 pub mod base64;
+pub mod cache_control;
 pub mod duration;
 pub mod escape;
 pub mod field;
+pub mod form;
 pub mod host;
+pub mod json;
+pub mod json_pointer;
+pub mod jwt;
 pub mod password_hash;
 pub mod path;
 pub mod template;

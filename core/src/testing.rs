@@ -3,5 +3,9 @@
 pub mod contract;
 pub mod corpus;
 mod memory;
+mod run;
+mod world;
 
-pub use memory::{LogLine, MemoryHost, run};
+pub use memory::{LogLine, MemoryHost};
+pub use run::{run, run_in, with_outcome};
+pub use world::{Sender, SentCallout, Slots, StreamNumber, World};

@@ -7,8 +7,10 @@ use allocation_counter::measure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pintle_core::config::HashKey;
+use pintle_core::store::{Shard, StoreId};
 use pintle_core::{
-    Answer, Attribute, Counter, Edit, Host, Level, NoFurther, Policy, Scratch, Section, Stream,
+    Answer, Attribute, Callout, CalloutAnswer, CalloutId, DispatchError, Edit, Errand, Event, Host,
+    Level, Metric, NoFurther, Outcome, Policy, Scratch, Section, Stream, UnixTime,
 };
 
 /// How often a request is repeated: what grows with the number of requests shows too.
@@ -138,6 +140,87 @@ fn headers() {
     assert_eq!(host.sent(Section::Response, "content-type"), [""; 0]);
 }
 
+/// The first request asks the service; what is measured are those that find its answer.
+#[test]
+fn token_exchange_with_a_warm_cache() {
+    for more in [
+        "",
+        r#", "header": "authorization""#,
+        r#", "request_headers": ["authorization", "cookie", "x-request-id"]"#,
+        r#", "grant": {"token_exchange": {"client": {"id": "a", "secret": "b"}}}"#,
+    ] {
+        let config = format!(
+            r#"{{"filters": [{{"token_exchange": {{
+                "cluster": "auth", "authority": "auth.example", "path": "/token",
+                "cache": {{"ttl": "1m"}}{more}
+            }}}}]}}"#
+        );
+        let answer = match more.contains("grant") {
+            false => (200, "token-of-the-service"),
+            true => (
+                200,
+                r#"{"access_token": "token-of-the-service", "token_type": "Bearer", "expires_in": 3600,
+                    "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}"#,
+            ),
+        };
+        let mut request = ORDINARY.to_vec();
+        request.push(("authorization", CREDENTIAL));
+        let host = Run { answer, ..Run::new(&config) }.takes_none(&request);
+        assert_eq!(host.asked.get(), 1);
+        let (name, value) = match more.contains("header\"") {
+            false => ("x-auth-jwt", "token-of-the-service"),
+            true => ("authorization", "Bearer token-of-the-service"),
+        };
+        assert_eq!(host.sent(Section::Request, name), [value]);
+    }
+}
+
+#[test]
+fn token_exchange_with_nothing_to_do() {
+    let config = format!(
+        r#"{{"filters": [{{"token_exchange": {{
+            "cluster": "auth", "authority": "auth.example", "path": "/token", {WHEN}
+        }}}}]}}"#
+    );
+    let host = Run::new(&config).takes_none(ORDINARY);
+    assert_eq!(host.asked.get(), 0);
+}
+
+/// A caller whom the service has refused a moment ago.
+#[test]
+fn token_exchange_with_a_refusal_at_hand() {
+    let config = r#"{"filters": [{"token_exchange": {
+        "cluster": "auth", "authority": "auth.example", "path": "/token", "cache": {"ttl": "1m"}
+    }}]}"#;
+    let run = Run { answer: (401, "no"), ..Run::new(config) };
+    let mut request = ORDINARY.to_vec();
+    request.push(("authorization", CREDENTIAL));
+    let (mut stream, mut scratch) = (Stream::default(), Scratch::default());
+    let mut host = SliceHost::new(&request);
+    host.stores = stores(&run.policy);
+    let mut deny = || {
+        host.request.fill(&request);
+        stream.clear();
+        match run.request(&mut stream, &mut host, &mut scratch) {
+            Answer::Reply(reply) => assert_eq!((reply.status, reply.fields().len()), (401, 2)),
+            Answer::Continue | Answer::Wait => panic!("let through"),
+        }
+    };
+    deny();
+    deny();
+    let info = measure(|| (0..REQUESTS).for_each(|_| deny()));
+    // What the service said is copied for each caller; nothing of it stays.
+    assert_eq!((info.count_current, info.bytes_current), (0, 0));
+    assert!(info.count_total <= REFUSAL_ALLOCATIONS * REQUESTS, "{} of it", info.count_total);
+    assert_eq!(host.asked.get(), 1);
+}
+
+/// How often a remembered refusal takes memory for a moment: for its fields, and for its content.
+const REFUSAL_ALLOCATIONS: u64 = 3;
+
+/// With its scheme 64 bytes.
+const CREDENTIAL: &str = "Bearer 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU";
+
 const WHEN: &str = r#""when": {
     "hosts": ["*.example.com", "::1"],
     "methods": ["GET", "POST"],
@@ -211,7 +294,7 @@ fn a_denied_request() {
             stream.clear();
             match run.policy.on_request(&mut stream, &mut *host, &mut scratch) {
                 Answer::Reply(reply) => assert!(reply.fields().len() > 0),
-                Answer::Continue => panic!("let through"),
+                Answer::Continue | Answer::Wait => panic!("let through"),
             }
         };
         deny();
@@ -234,7 +317,7 @@ fn a_denied_request_leaves_nothing_behind() {
         stream.clear();
         match run.policy.on_request(&mut stream, &mut *host, &mut scratch) {
             Answer::Reply(reply) => assert_eq!((reply.status, reply.fields().len()), (401, 3)),
-            Answer::Continue => panic!("let through"),
+            Answer::Continue | Answer::Wait => panic!("let through"),
         }
     };
     deny();
@@ -245,11 +328,14 @@ fn a_denied_request_leaves_nothing_behind() {
 
 struct Run {
     policy: Policy<NoFurther>,
+    /// Status and content of what callouts are answered with.
+    answer: (u16, &'static str),
 }
 
 impl Run {
     fn new(config: &str) -> Self {
-        Self { policy: Policy::load(config.as_bytes(), HashKey::new([7; 16])).unwrap() }
+        let policy = Policy::load(config.as_bytes(), HashKey::new([7; 16])).unwrap();
+        Self { policy, answer: (500, "") }
     }
 
     /// Sends the request again and again, after once to warm up, and shows what came of the last.
@@ -257,22 +343,50 @@ impl Run {
     fn takes_none(&self, request: Lines<'_>) -> Box<SliceHost> {
         let (mut stream, mut scratch) = (Stream::default(), Scratch::default());
         let mut host = SliceHost::new(request);
+        host.stores = stores(&self.policy);
         let mut exchange = || {
             host.request.fill(request);
             host.response.fill(&[]);
             stream.clear();
-            match self.policy.on_request(&mut stream, &mut *host, &mut scratch) {
+            match self.request(&mut stream, &mut host, &mut scratch) {
                 Answer::Continue => {}
+                Answer::Wait => panic!("held"),
                 Answer::Reply(reply) => panic!("{}", reply.details),
             }
             host.response.fill(RESPONSE);
             self.policy.on_response(&mut stream, &mut *host, &mut scratch);
         };
         exchange();
+        // What is remembered has been shared once.
+        exchange();
         let info = measure(|| (0..REQUESTS).for_each(|_| exchange()));
         assert_eq!(info.count_total, 0, "{} bytes in {REQUESTS} requests", info.bytes_total);
         host
     }
+
+    /// Sends a request, and answers what is asked because of it.
+    fn request<'s>(
+        &'s self,
+        stream: &mut Stream,
+        host: &mut SliceHost,
+        scratch: &mut Scratch,
+    ) -> Answer<'s> {
+        let answer = self.policy.on_request(stream, host, scratch);
+        if !matches!(answer, Answer::Wait) {
+            return answer;
+        }
+        let (status, body) = self.answer;
+        let outcome = Outcome::Answer(CalloutAnswer { status, fields: &[], body: body.as_bytes() });
+        let ended = Event::Ended(CalloutId(host.asked.get()), outcome);
+        self.policy.on_event(stream, ended, host, scratch)
+    }
+}
+
+type Stores = Vec<Vec<RefCell<Shard<()>>>>;
+
+fn stores(policy: &Policy<NoFurther>) -> Stores {
+    let shards = policy.stores().iter().map(|spec| (0..spec.shards()).map(|_| spec.shard()));
+    shards.map(|shards| shards.map(RefCell::new).collect()).collect()
 }
 
 fn authorized(credential: &str) -> Vec<(&'static str, &'static str)> {
@@ -291,6 +405,9 @@ struct SliceHost {
     log: RefCell<Text<4096>>,
     counted: Cell<u64>,
     noted: usize,
+    stores: Stores,
+    /// How many callouts were started.
+    asked: Cell<u64>,
 }
 
 impl SliceHost {
@@ -301,6 +418,8 @@ impl SliceHost {
             log: RefCell::default(),
             counted: Cell::new(0),
             noted: 0,
+            stores: Vec::new(),
+            asked: Cell::new(0),
         });
         host.request.fill(request);
         host
@@ -320,6 +439,8 @@ impl SliceHost {
 }
 
 impl Host for SliceHost {
+    type Waker = ();
+
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.section(section).iter()
     }
@@ -334,8 +455,26 @@ impl Host for SliceHost {
         log.len = 0;
         log.write_fmt(message).unwrap();
     }
-    fn add(&self, _counter: Counter, n: u64) {
+    fn add(&self, _counter: Metric, n: u64) {
         self.counted.set(self.counted.get() + n);
+    }
+    fn now(&self) -> UnixTime {
+        UnixTime::default()
+    }
+    fn shift(&self, _gauge: Metric, _by: i64) {}
+    fn record(&self, _histogram: Metric, _value: u64) {}
+    fn dispatch(&self, _callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
+        self.asked.set(self.asked.get() + 1);
+        Ok(CalloutId(self.asked.get()))
+    }
+    fn send_out(&self, _callout: &Callout<'_>, _errand: Errand) -> Result<(), DispatchError> {
+        Err(DispatchError::CannotSend)
+    }
+    fn waker(&self) -> Self::Waker {}
+    fn wake(&self, (): Self::Waker) {}
+    fn shared<R>(&self, store: StoreId, hash: u64, work: impl FnOnce(&mut Shard<()>) -> R) -> R {
+        let shards = &self.stores[store.index()];
+        work(&mut shards[hash as usize % shards.len()].borrow_mut())
     }
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
         let fields = match section {

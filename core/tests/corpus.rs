@@ -1,9 +1,12 @@
 //! The corpus on the in-memory host.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use pintle_core::config::HashKey;
 use pintle_core::testing::corpus::{self, Case, Engine, Plan};
+use pintle_core::testing::{Slots, World};
 use pintle_core::{NoFurther, Policy, testing};
 
 fn cases() -> Vec<Case> {
@@ -29,6 +32,77 @@ fn every_case() {
     }
     assert!(wrong.is_empty(), "of {} cases:\n{}", cases.len(), wrong.join("\n"));
     assert!(!cases.is_empty());
+}
+
+/// As proxy-wasm has them: whoever has a store looks there first.
+#[test]
+fn every_case_on_a_host_with_slots() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let Plan::Exchange(exchange) = &case.plan else { continue };
+        let policy = Policy::load(case.config.as_bytes(), HashKey::new([7; 16])).unwrap();
+        let seen = testing::run_in(&policy, exchange, &world(&policy, Slots::new()));
+        let mismatches = corpus::verdicts(&case, &seen);
+        wrong.extend(mismatches.iter().map(|mismatch| format!("{}: {mismatch}", case.title())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Several instances of one policy, with a store and a hash key each.
+#[test]
+fn instances_find_what_others_have_left() {
+    let config = |more| {
+        format!(
+            r#"{{"filters": [{{"token_exchange": {{
+                "cluster": "auth", "authority": "auth.example", "path": "/token", "cache": {{"ttl": "1m"}}{more}
+            }}}}]}}"#
+        )
+    };
+    let exchange = |credential: &str, asks: usize| {
+        let case = format!(
+            r#"
+            [[case]]
+            name = "a"
+            config = ""
+            request.headers = [["authorization", "Bearer {credential}"]]
+            callout = [{}]
+            [case.expect]
+            status = 200
+            upstream.headers = [["x-auth-jwt", "token"]]
+            "#,
+            [r#"{ answer = { body = "token" } }"#].repeat(asks).join(", ")
+        );
+        corpus::parse("instances", &case).unwrap().remove(0)
+    };
+    let slots = Cell::new(Slots::new());
+    let mut instances = 0;
+    let mut send = |config: &str, credential: &str, asks: usize| {
+        instances += 1;
+        let policy = Policy::load(config.as_bytes(), HashKey::new([instances; 16])).unwrap();
+        let case = exchange(credential, asks);
+        let Plan::Exchange(exchange) = &case.plan else { unreachable!("it has an `expect`") };
+        let world = world(&policy, slots.take());
+        let seen = testing::run_in(&policy, exchange, &world);
+        slots.set(world.slots.take().unwrap_or_default());
+        assert_eq!(corpus::verdicts(&case, &seen), [], "instance {instances}");
+        let count = |name| seen.counters[&format!("token_exchange.{name}")];
+        let (hits, misses) = (count("hits"), count("misses"));
+        assert_eq!((hits, misses), (1 - asks as u64, asks as u64), "instance {instances}");
+    };
+    let plain = config("");
+    send(&plain, "mine", 1);
+    send(&plain, "mine", 0);
+    send(&plain, "mine", 0);
+    send(&plain, "another", 1);
+    send(&config(r#", "path": "/other""#).replacen(r#""path": "/token","#, "", 1), "mine", 1);
+    send(&config(r#", "token": "body""#), "mine", 0);
+    send(&config(r#", "token": "body", "headers": [{"name": "x-a", "value": "b"}]"#), "mine", 1);
+}
+
+fn world(policy: &Policy<NoFurther>, slots: Slots) -> Rc<World> {
+    let world = World::of(policy);
+    world.slots.replace(Some(slots));
+    Rc::new(world)
 }
 
 /// Other engines see errors as text; here they can be counted.

@@ -57,13 +57,8 @@ fn migrating_says_what_documents_of_basic_auth_are_refused() {
     }
     assert!(load("{}").unwrap().is_inert());
     assert!(load("").unwrap_err().to_string().contains("docs/migrating.md"));
-    // Those to come.
-    for document in [
-        r#"{"auth_authority": "a", "auth_cluster_name": "b"}"#,
-        r#"{"targetURLPrefixes": ["http://a/"]}"#,
-    ] {
-        assert!(load(document).is_err());
-    }
+    // The one to come.
+    assert!(load(r#"{"targetURLPrefixes": ["http://a/"]}"#).is_err());
 }
 
 #[test]
@@ -76,19 +71,27 @@ fn denials_are_all_there() {
         .take_while(|line| line.starts_with('|'))
         .map(str::to_string)
         .collect();
-    let kind = |denial| {
-        if filter::basic_auth::BasicAuth::DENIALS.contains(&denial) {
-            return "`basic_auth`".to_string();
-        } else if filter::require_header::RequireHeader::DENIALS.contains(&denial) {
-            return "`require_header`".to_string();
+    let kinds = |denial| {
+        let kinds: Vec<&str> = [
+            ("`basic_auth`", filter::basic_auth::BasicAuth::DENIALS),
+            ("`require_header`", filter::require_header::RequireHeader::DENIALS),
+            ("`token_exchange`", filter::token_exchange::TokenExchange::DENIALS),
+        ]
+        .into_iter()
+        .filter_map(|(kind, denials)| denials.contains(&denial).then_some(kind))
+        .collect();
+        match kinds.as_slice() {
+            [] => "any with a condition on the path".to_string(),
+            kinds => kinds.join(", "),
         }
-        "any with a condition on the path".to_string()
     };
     let expected = Denial::ALL.map(|denial| {
-        let status = denial.status();
-        let status =
-            if status == 403 { "403 or `deny.status`".to_string() } else { status.to_string() };
-        format!("| `{}` | {status} | {} |", denial.slug(), kind(denial))
+        let status = match denial {
+            Denial::ExchangeRefused => "that of the service, or 401 or 403".to_string(),
+            Denial::FieldMissing | Denial::FieldMismatch => "403 or `deny.status`".to_string(),
+            other => other.status().to_string(),
+        };
+        format!("| `{}` | {status} | {} |", denial.slug(), kinds(denial))
     });
     assert_eq!(rows, expected);
 }

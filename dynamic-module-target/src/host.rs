@@ -1,11 +1,19 @@
 //! Envoy as the core sees it.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use envoy_proxy_dynamic_modules_rust_sdk::{
-    AttributeId, EnvoyCounterId, EnvoyHttpFilter, HeaderType, LogLevel, log_args, log_enabled,
+    AttributeId, CalloutInitResult, EnvoyHttpFilter, HeaderType, LogLevel, log_args, log_enabled,
 };
-use pintle_core::{Attribute, Counter, Edit, FieldName, Host, Level, Repeated, Section};
+use pintle_core::store::{Shard, StoreId};
+use pintle_core::{
+    Attribute, Callout, CalloutId, DispatchError, Edit, Errand, FieldName, Host, Level, Metric,
+    Repeated, Section, UnixTime,
+};
+
+use crate::facilities::Facilities;
+use crate::waker::Waker;
 
 /// Namespace of the dynamic metadata that notes go to.
 const METADATA: &str = "pintle";
@@ -13,10 +21,12 @@ const METADATA: &str = "pintle";
 /// One stream of Envoy, while one of its events is handled. Lends straight from Envoy's memory.
 pub(crate) struct EnvoyHost<'e> {
     pub(crate) envoy: &'e mut EnvoyHttpFilter,
-    pub(crate) counters: &'e [EnvoyCounterId],
+    pub(crate) facilities: &'e Facilities,
 }
 
 impl Host for EnvoyHost<'_> {
+    type Waker = Waker;
+
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
         let fields = self.envoy.get_headers(map(section));
         fields.map(|(name, value)| (name.as_slice(), value.as_slice()))
@@ -53,18 +63,53 @@ impl Host for EnvoyHost<'_> {
     }
 
     fn logs(&self, level: Level) -> bool {
-        log_enabled(log_level(level))
+        logs(level)
     }
 
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {
-        log_args(log_level(level), message);
+        log(level, message);
     }
 
-    fn add(&self, counter: Counter, n: u64) {
-        if let Some(id) = self.counters.get(counter.index()) {
-            // The id is of this configuration, so Envoy knows it.
-            let _ = self.envoy.increment_counter(*id, n);
-        }
+    fn now(&self) -> UnixTime {
+        now()
+    }
+
+    fn add(&self, counter: Metric, n: u64) {
+        self.facilities.metrics.add(self.envoy, counter, n);
+    }
+
+    fn shift(&self, gauge: Metric, by: i64) {
+        self.facilities.metrics.shift(self.envoy, gauge, by);
+    }
+
+    fn record(&self, histogram: Metric, value: u64) {
+        self.facilities.metrics.record(self.envoy, histogram, value);
+    }
+
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
+        let (fields, body) = (callout.fields.iter().copied(), Some(callout.body));
+        // To Envoy no time at all is time without end.
+        let timeout = callout.timeout_ms.max(1).into();
+        let sent = self.envoy.send_http_callout(callout.cluster, fields, body, timeout);
+        sent.map(CalloutId).map_err(dispatch_error)
+    }
+
+    fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError> {
+        self.facilities.errands.take_on(callout, errand)
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new(self.envoy.new_scheduler())
+    }
+
+    fn wake(&self, waker: Waker) {
+        // That is how a waker wakes.
+        drop(waker);
+    }
+
+    fn shared<R>(&self, store: StoreId, hash: u64, work: impl FnOnce(&mut Shard<Waker>) -> R) -> R {
+        self.facilities.metrics.settle(self.envoy);
+        self.facilities.stores.lend(store, hash, work)
     }
 
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
@@ -89,6 +134,31 @@ impl Host for EnvoyHost<'_> {
     fn reroute(&mut self) {
         self.envoy.clear_route_cache();
     }
+}
+
+/// Whether a message of this level would be written.
+pub(crate) fn logs(level: Level) -> bool {
+    log_enabled(log_level(level))
+}
+
+/// Writes a message.
+pub(crate) fn log(level: Level, message: fmt::Arguments<'_>) {
+    log_args(log_level(level), message);
+}
+
+/// Why a callout was not started.
+pub(crate) const fn dispatch_error(why: CalloutInitResult) -> DispatchError {
+    match why {
+        CalloutInitResult::ClusterNotFound => DispatchError::NoCluster,
+        CalloutInitResult::MissingRequiredHeaders => DispatchError::Rejected,
+        _ => DispatchError::CannotSend,
+    }
+}
+
+/// The time of day; the start of 1970 on a clock that stands before it.
+pub(crate) fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 const fn map(section: Section) -> HeaderType {

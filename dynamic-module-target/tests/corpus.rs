@@ -1,11 +1,12 @@
 //! The corpus on the fakes behind the dynamic-module ABI.
 
 use envoy_proxy_dynamic_modules_rust_sdk::fakes::{
-    self, FakeEnvoy, FakeRequest, set_log_level, take_logs,
+    self, FakeAnswer, FakeCallout, FakeEnvoy, FakeRequest, FakeStream, set_log_level, take_logs,
 };
 use envoy_proxy_dynamic_modules_rust_sdk::{HeadersStatus, LogLevel};
 use pintle_core::testing::corpus::{
-    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Seen, SeenUpstream,
+    self, CalloutEnd, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, NO_CLUSTER, Plan,
+    Seen, SeenCallout, SeenUpstream, Service,
 };
 use pintle_dynamic_module::Config;
 
@@ -31,8 +32,17 @@ fn run(case: &Case) -> Vec<Mismatch> {
     let log = take_logs();
     match (&case.plan, envoy) {
         (Plan::Exchange(exchange), Some(envoy)) => {
-            let mut wrong = Vec::new();
-            let seen = exchanged(&envoy, case, exchange, &mut wrong);
+            envoy.unknown_cluster(NO_CLUSTER);
+            let (mut wrong, mut service) = (Vec::new(), Service::of(exchange));
+            let mut seen = Seen::default();
+            for _ in 0..exchange.repeat {
+                seen = exchanged(&envoy, case, exchange, &mut service, &mut wrong);
+                // What was sent out ends before anything else happens.
+                while envoy.run_scheduled() + errands(&envoy, &mut service) > 0 {}
+            }
+            seen.counters = envoy.counters();
+            seen.callouts = service.finish();
+            seen.logs = take_logs().into_iter().map(log_line).collect();
             wrong.extend(corpus::verdicts(case, &seen));
             wrong
         }
@@ -47,6 +57,7 @@ fn exchanged(
     envoy: &FakeEnvoy<Config>,
     case: &Case,
     exchange: &Exchange,
+    service: &mut Service<'_>,
     wrong: &mut Vec<Mismatch>,
 ) -> Seen {
     let mut seen = Seen::default();
@@ -55,10 +66,13 @@ fn exchanged(
     let stream = envoy.stream(FakeRequest::new(arrived.iter().map(|(n, v)| (n, v))));
     let whole = request.message.body.is_empty() && request.message.trailers.is_empty();
     let status = stream.request_headers(whole);
+    let waited = status == HeadersStatus::StopAllIterationAndWatermark;
+    while stream.is_held() && stream.run_scheduled() + asked(&stream, service) > 0 {}
     let reroutes = stream.route_cache_clears();
     if let Some(reply) = stream.reply() {
         // The reply is sent as it is: no hook runs for it.
-        assert_eq!((status, stream.replies()), (HeadersStatus::StopIteration, 1));
+        assert_eq!((stream.replies(), stream.resumed()), (1, 0));
+        assert!(waited || status == HeadersStatus::StopIteration, "{}", case.title());
         seen.status = u16::try_from(reply.status).unwrap();
         seen.fields = reply.headers;
         seen.body = reply.body;
@@ -67,7 +81,9 @@ fn exchanged(
             wrong.push(mismatch("routes chosen anew for a request that was answered", 0, reroutes));
         }
     } else {
-        assert_eq!(status, HeadersStatus::Continue, "{}", case.title());
+        let resumed = usize::from(waited);
+        assert_eq!((stream.is_held(), stream.resumed()), (false, resumed), "{}", case.title());
+        assert!(waited || status == HeadersStatus::Continue, "{}", case.title());
         let edited = usize::from(stream.request() != arrived);
         // A rule may set the value that is there already.
         if reroutes != edited && (edited, reroutes) != (0, 1) {
@@ -92,12 +108,44 @@ fn exchanged(
         seen.body = response.message.body.clone();
         seen.details = "via_upstream".to_string();
     }
-    seen.counters = envoy.counters();
     for key in exchange.expect.notes.keys() {
         seen.notes.extend(stream.metadata("pintle", key).map(|value| (key.clone(), value)));
     }
-    seen.logs = take_logs().into_iter().map(log_line).collect();
+    stream.stream_complete();
     seen
+}
+
+/// The service answers what the stream asks; how much that was.
+fn asked(stream: &FakeStream<'_, Config>, service: &mut Service<'_>) -> usize {
+    let callouts = stream.callouts();
+    for callout in &callouts {
+        stream.answer(callout.id, ending(callout, service));
+    }
+    callouts.len()
+}
+
+/// The same for what the configuration asks.
+fn errands(envoy: &FakeEnvoy<Config>, service: &mut Service<'_>) -> usize {
+    let callouts = envoy.callouts();
+    for callout in &callouts {
+        envoy.answer(callout.id, ending(callout, service));
+    }
+    callouts.len()
+}
+
+fn ending(callout: &FakeCallout, service: &mut Service<'_>) -> FakeAnswer {
+    let end: CalloutEnd = service.ask(SeenCallout {
+        cluster: Some(&callout.cluster),
+        fields: &callout.headers,
+        body: &callout.body,
+        timeout_ms: u32::try_from(callout.timeout_ms).ok(),
+    });
+    let Some(reply) = end.answer() else { return FakeAnswer::Reset };
+    let mut headers = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+    headers.extend(reply.fields);
+    // In two pieces, since that is what they come in.
+    let (one, two) = reply.body.split_at(reply.body.len() / 2);
+    FakeAnswer::Success { headers, chunks: vec![one.to_vec(), two.to_vec()] }
 }
 
 fn ordinary(fields: FieldLines) -> FieldLines {

@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr::null_mut;
 
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, StreamType};
 
 use crate::arena::Event;
 use crate::pairs::{self, Oversized};
@@ -108,6 +108,24 @@ impl fmt::Display for Status {
 
 impl std::error::Error for Status {}
 
+/// Why no callout was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalloutError {
+    /// The host would have taken its fields for none at all.
+    Fields(Oversized),
+    /// The host refused.
+    Host(Status),
+}
+
+/// A value in the data that the plug-ins of one proxy share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SharedValue<'e> {
+    /// What somebody left there. Every plug-in of the proxy may have.
+    pub bytes: &'e [u8],
+    /// What [`set_shared_data`] takes to replace this very value.
+    pub version: u32,
+}
+
 /// Why no local reply was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyError {
@@ -115,6 +133,13 @@ pub enum ReplyError {
     Fields(Oversized),
     /// The host refused.
     Host(Status),
+}
+
+/// Only a length, since a value may be a secret.
+impl fmt::Debug for SharedValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedValue({} bytes, version {})", self.bytes.len(), self.version)
+    }
 }
 
 impl fmt::Display for ReplyError {
@@ -132,6 +157,21 @@ impl std::error::Error for ReplyError {}
 pub fn header_map_pairs(event: &Event, map: MapType) -> Result<&[u8], Status> {
     // SAFETY: the closure passes on the two places of `lend`, and the host keeps to `lend`'s terms.
     unsafe { lend(event, |data, size| raw::proxy_get_header_map_pairs(map as u32, data, size)) }
+}
+
+/// Whether `map` has a line of this name. It costs a tenth of reading all of them where there is none.
+pub fn has_header_map_value(event: &Event, map: MapType, name: &[u8]) -> Result<bool, Status> {
+    // SAFETY: as in `header_map_pairs`; the host also reads `name` during the call.
+    let first = unsafe {
+        lend(event, |data, size| {
+            raw::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+        })
+    };
+    match first {
+        Ok(_) => Ok(true),
+        Err(Status::NotFound) => Ok(false),
+        Err(status) => Err(status),
+    }
 }
 
 /// Adds a field line after those that there are. The host checks neither name nor value.
@@ -180,17 +220,10 @@ pub fn send_local_response<'f>(
     body: &[u8],
     fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
 ) -> Result<(), ReplyError> {
-    thread_local! {
-        /// The serialised fields; kept for the next reply.
-        static LIST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    /// The most that is kept, in bytes: many times the fields of a denial.
-    const KEEP_BYTES: usize = 16 * 1024;
     /// Left to the host.
     const GRPC_STATUS: i32 = -1;
 
-    let mut list = LIST.try_with(Cell::take).unwrap_or_default();
-    let sent = pairs::write(fields, &mut list).map_err(ReplyError::Fields).and_then(|()| {
+    let sent = with_list(fields, |list| {
         // SAFETY: the host reads the three slices during the call, and nothing else.
         Status::check(unsafe {
             raw::proxy_send_local_response(
@@ -204,12 +237,51 @@ pub fn send_local_response<'f>(
                 GRPC_STATUS,
             )
         })
-        .map_err(ReplyError::Host)
     });
-    if list.capacity() <= KEEP_BYTES {
-        let _ = LIST.try_with(|kept| kept.set(list));
-    }
-    sent
+    sent.map_err(ReplyError::Fields)?.map_err(ReplyError::Host)
+}
+
+/// Lets a message go on that a callback has held, once the callback that runs has returned; its
+/// fields are gone at once.
+pub fn continue_stream(stream: StreamType) -> Result<(), Status> {
+    // SAFETY: a number only.
+    Status::check(unsafe { raw::proxy_continue_stream(stream as u32) })
+}
+
+/// Sends a request to a cluster, with `:method`, `:path` and `:authority` among its fields; what it
+/// is called by when it ends. It belongs to the root context, whatever context is in effect.
+///
+/// `BadArgument` where there is no such cluster, `InternalFailure` where sending failed at once. The
+/// host gives up after `timeout_ms` milliseconds; zero is never.
+pub fn http_call<'f>(
+    cluster: &str,
+    fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
+    body: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, CalloutError> {
+    /// No trailers, as a list of pairs.
+    const NO_TRAILERS: [u8; 4] = [0; 4];
+
+    let mut token = 0;
+    let called = with_list(fields, |list| {
+        // SAFETY: the host reads the four slices and writes one number to the place it is given.
+        Status::check(unsafe {
+            raw::proxy_http_call(
+                cluster.as_ptr(),
+                cluster.len(),
+                list.as_ptr(),
+                list.len(),
+                body.as_ptr(),
+                body.len(),
+                NO_TRAILERS.as_ptr(),
+                NO_TRAILERS.len(),
+                timeout_ms,
+                &raw mut token,
+            )
+        })
+    });
+    called.map_err(CalloutError::Fields)?.map_err(CalloutError::Host)?;
+    Ok(token)
 }
 
 /// A property of the stream or of the plug-in, `path` with NUL between its segments
@@ -301,6 +373,38 @@ pub fn current_time_nanoseconds() -> Result<u64, Status> {
     Ok(now)
 }
 
+/// Records a value in a histogram.
+pub fn record_metric(id: u32, value: u64) -> Result<(), Status> {
+    // SAFETY: numbers only.
+    Status::check(unsafe { raw::proxy_record_metric(id, value) })
+}
+
+/// Reads a value that plug-ins of this proxy share; nothing if nobody has ever set it.
+pub fn shared_data<'e>(event: &'e Event, key: &[u8]) -> Result<Option<SharedValue<'e>>, Status> {
+    let mut version = 0;
+    // SAFETY: as in `header_map_pairs`; the host also reads `key` during the call, and writes one
+    // number to the place it is given.
+    let bytes = unsafe {
+        lend(event, |data, size| {
+            raw::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version)
+        })
+    };
+    match bytes {
+        Ok(bytes) => Ok(Some(SharedValue { bytes, version })),
+        Err(Status::NotFound) => Ok(None),
+        Err(status) => Err(status),
+    }
+}
+
+/// Sets a value that plug-ins of this proxy share. The key stays for the life of the process. With a
+/// `version` other than zero it does so only where that is still the value's; else `CasMismatch`.
+pub fn set_shared_data(key: &[u8], value: &[u8], version: u32) -> Result<(), Status> {
+    // SAFETY: the host reads both slices during the call, and nothing else.
+    Status::check(unsafe {
+        raw::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version)
+    })
+}
+
 /// Calls a function that this host has beyond the ABI; `NotFound` on a host without it.
 pub fn call_foreign_function<'e>(
     event: &'e Event,
@@ -326,6 +430,27 @@ pub fn call_foreign_function<'e>(
 pub fn set_effective_context(id: u32) -> Result<(), Status> {
     // SAFETY: a number only.
     Status::check(unsafe { raw::proxy_set_effective_context(id) })
+}
+
+/// Serialises `fields` for a call. The memory is kept for the next one, without what was in it.
+fn with_list<'f, R>(
+    fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
+    call: impl FnOnce(&[u8]) -> R,
+) -> Result<R, Oversized> {
+    thread_local! {
+        static LIST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    /// The most that is kept, in bytes: many times the fields of a denial.
+    const KEEP_BYTES: usize = 16 * 1024;
+
+    let mut list = LIST.try_with(Cell::take).unwrap_or_default();
+    let called = pairs::write(fields, &mut list).map(|()| call(&list));
+    // Fields of a callout are secrets.
+    list.fill(0);
+    if list.capacity() <= KEEP_BYTES {
+        let _ = LIST.try_with(|kept| kept.set(list));
+    }
+    called
 }
 
 /// Makes a call that returns bytes, and lends them for as long as the event lasts.

@@ -7,18 +7,32 @@
 //! per stream (`proxy_on_context_create`, `_on_done`, `_on_log`, `_on_delete`). What these would
 //! tell, [`crate::vm`] finds out where it matters.
 
+use proxy_wasm::types::Action;
+
 /// The whole export table of a module made by [`export!`](crate::export), sorted as
 /// `pintle module` writes it.
-pub const TABLE: [&str; 8] = [
+pub const TABLE: [&str; 9] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
     "proxy_on_configure",
+    "proxy_on_http_call_response",
     "proxy_on_memory_allocate",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
     "proxy_on_tick",
 ];
+
+/// What the host is told about a request. One that is held is held with its content and trailers:
+/// by `StopAllIterationAndWatermark` of the host's `FilterHeadersStatus`, since to `Pause` an operator
+/// can give another meaning with `allow_on_headers_stop_iteration`. Content then comes no sooner than
+/// the request goes on, and waits by back-pressure, however much it is.
+pub const fn request_status(action: Action) -> u32 {
+    match action {
+        Action::Continue => 0,
+        _ => 4,
+    }
+}
 
 /// Emits the functions of the ABI for a set of filters, made by [`pintle_core::filters!`], that
 /// stand beside the shipped ones.
@@ -65,7 +79,19 @@ macro_rules! export {
             /// `proxy_on_request_headers`
             #[unsafe(no_mangle)]
             extern "C" fn pintle_on_request_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
-                VM.with(|vm| vm.on_request_headers(stream)) as u32
+                $crate::exports::request_status(VM.with(|vm| vm.on_request_headers(stream)))
+            }
+
+            /// `proxy_on_http_call_response`
+            #[unsafe(no_mangle)]
+            extern "C" fn pintle_on_http_call_response(
+                root: u32,
+                token: u32,
+                fields: u32,
+                body_size: u32,
+                _trailers: u32,
+            ) {
+                VM.with(|vm| vm.on_http_call_response(root, token, fields, body_size as usize));
             }
 
             /// `proxy_on_response_headers`

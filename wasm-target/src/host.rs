@@ -3,13 +3,20 @@
 use std::cell::{Cell, OnceCell};
 use std::fmt::{self, Write as _};
 
-use pintle_core::{Attribute, Counter, Edit, FieldName, Host, Level, Section};
+use pintle_core::store::{Shard, Slot, StoreId};
+use pintle_core::{
+    Attribute, Callout, CalloutId, DispatchError, Edit, Errand, FieldName, Host, Level, Metric,
+    Section, UnixTime,
+};
 use proxy_wasm::types::{LogLevel, MapType};
 
-use crate::abi;
+use crate::abi::{self, CalloutError, Status};
 use crate::arena::Event;
+use crate::held::{Held, Sender, Sent};
 use crate::pairs::Pairs;
-use crate::root::Counters;
+use crate::root::Means;
+use crate::slots;
+use crate::stores::{Waker, lend_nothing};
 
 /// Where notes go: filter state `wasm.pintle.<key>`.
 const NOTES: &str = "pintle.";
@@ -19,28 +26,54 @@ const KEEP_LINE_BYTES: usize = 16 * 1024;
 
 /// One stream of Envoy, while one of its events is handled.
 ///
-/// One section is there, that of the event; it is read once, whole, and again after an edit. Of the
-/// other one there is nothing to read or to edit: when the response comes, Envoy does not even answer
-/// for the properties `request.*`.
+/// One section is there at most, that of the event, and the request's while it is held; it is read
+/// once, whole, and again for a field that was edited since. Of the other one there is nothing to read or to edit: when
+/// the response comes, Envoy does not even answer for the properties `request.*`.
 pub(crate) struct WasmHost<'e> {
     event: &'e Event,
-    counters: &'e Counters,
+    means: &'e Means,
+    held: &'e Held,
     log_level: u32,
-    section: Section,
-    pairs: OnceCell<Pairs<'e>>,
+    stream: u32,
+    section: Option<Section>,
+    pairs: Cell<Option<Pairs<'e>>>,
+    /// What was edited since they were read.
+    edited: Cell<Names>,
+    now: OnceCell<UnixTime>,
     failed: Cell<bool>,
 }
 
+/// Names of fields, a bit for each; some share one.
+type Names = u64;
+
+const NO_NAME: Names = 0;
+const ALL_NAMES: Names = Names::MAX;
+
+fn only(name: &FieldName) -> Names {
+    let name = name.as_bytes();
+    let ends = [name.first(), name.last()].map(|end| end.copied().unwrap_or_default());
+    let mixed = ends
+        .into_iter()
+        .fold(name.len(), |mix, end| mix.wrapping_mul(31).wrapping_add(usize::from(end)));
+    1 << (mixed % 64)
+}
+
+/// The context id of no stream.
+pub(crate) const NO_STREAM: u32 = 0;
+
 impl<'e> WasmHost<'e> {
-    /// `section` is the one whose callback runs.
+    /// `section` is the one that there is for `stream`.
     pub(crate) fn new(
         event: &'e Event,
-        counters: &'e Counters,
+        means: &'e Means,
+        held: &'e Held,
         log_level: u32,
-        section: Section,
+        stream: u32,
+        section: Option<Section>,
     ) -> Self {
-        let (pairs, failed) = (OnceCell::new(), Cell::new(false));
-        Self { event, counters, log_level, section, pairs, failed }
+        let (pairs, edited) = (Cell::new(None), Cell::new(NO_NAME));
+        let (now, failed) = (OnceCell::new(), Cell::new(false));
+        Self { event, means, held, log_level, stream, section, pairs, edited, now, failed }
     }
 
     /// Whether a call failed that a decision may rest on. Then there is no decision.
@@ -48,36 +81,59 @@ impl<'e> WasmHost<'e> {
         self.failed.get()
     }
 
-    fn pairs(&self, section: Section) -> Pairs<'e> {
-        if section != self.section {
+    /// The section, good for the `wanted` fields at least.
+    fn pairs(&self, section: Section, wanted: Names) -> Pairs<'e> {
+        if Some(section) != self.section {
             return Pairs::default();
         }
-        *self.pairs.get_or_init(|| {
-            let pairs = abi::header_map_pairs(self.event, map(section)).map(Pairs::parse);
-            match pairs {
-                // A message has pseudo-headers: none at all is no message, but a map that is not
-                // there, and a request that looks empty would pass every condition.
-                Ok(Ok(pairs)) if !pairs.is_empty() => pairs,
-                _ => {
-                    self.failed.set(true);
-                    Pairs::default()
-                }
+        if let (Some(pairs), NO_NAME) = (self.pairs.get(), self.edited.get() & wanted) {
+            return pairs;
+        }
+        let pairs = abi::header_map_pairs(self.event, map(section)).map(Pairs::parse);
+        let pairs = match pairs {
+            // A message has pseudo-headers: none at all is no message, but a map that is not
+            // there, and a request that looks empty would pass every condition.
+            Ok(Ok(pairs)) if !pairs.is_empty() => pairs,
+            _ => {
+                self.failed.set(true);
+                Pairs::default()
             }
-        })
+        };
+        self.pairs.set(Some(pairs));
+        self.edited.set(NO_NAME);
+        pairs
+    }
+
+    /// Starts a callout, which is the root context's and outlives whoever started it.
+    fn call(&self, callout: &Callout<'_>, sender: Sender) -> Result<u32, DispatchError> {
+        let fields = callout.fields.iter().copied();
+        // Zero would be never.
+        let timeout_ms = callout.timeout_ms.max(1);
+        let called = abi::http_call(callout.cluster, fields, callout.body, timeout_ms);
+        let token = called.map_err(|error| match error {
+            CalloutError::Host(Status::BadArgument | Status::NotFound) => DispatchError::NoCluster,
+            CalloutError::Fields(_) => DispatchError::Rejected,
+            CalloutError::Host(_) => DispatchError::CannotSend,
+        })?;
+        self.held.send(token, Sent::new(self.means.root, sender, self.now(), timeout_ms));
+        Ok(token)
     }
 
     /// Panics where the message says so, for the tests that show what a panic does. In the response
     /// hook it is the response that has to: of the request nothing is left.
     #[cfg(feature = "test-panic")]
     pub(crate) fn panic_if_asked(&self, hook: &[u8]) {
-        let mut asked = self.pairs(self.section).values(b"x-pintle-test-panic");
+        let Some(section) = self.section else { return };
+        let mut asked = self.pairs(section, ALL_NAMES).values(b"x-pintle-test-panic");
         assert!(asked.all(|asked| asked != hook), "x-pintle-test-panic asked for it");
     }
 }
 
 impl Host for WasmHost<'_> {
+    type Waker = Waker;
+
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.pairs(section).iter()
+        self.pairs(section, ALL_NAMES).iter()
     }
 
     fn values<'a>(
@@ -85,7 +141,18 @@ impl Host for WasmHost<'_> {
         section: Section,
         name: &'a FieldName,
     ) -> impl Iterator<Item = &'a [u8]> {
-        self.pairs(section).values(name.as_bytes())
+        self.pairs(section, only(name)).values(name.as_bytes())
+    }
+
+    fn has(&self, section: Section, name: &FieldName) -> bool {
+        let known = self.pairs.get().is_some() && self.edited.get() & only(name) == NO_NAME;
+        if known || Some(section) != self.section {
+            return self.values(section, name).next().is_some();
+        }
+        abi::has_header_map_value(self.event, map(section), name.as_bytes()).unwrap_or_else(|_| {
+            self.failed.set(true);
+            false
+        })
     }
 
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
@@ -120,15 +187,74 @@ impl Host for WasmHost<'_> {
         }
     }
 
-    fn add(&self, counter: Counter, n: u64) {
-        self.counters.add(counter, n);
+    fn now(&self) -> UnixTime {
+        /// Nanoseconds of a millisecond.
+        const MILLISECOND: u64 = 1_000_000;
+
+        *self.now.get_or_init(|| match abi::current_time_nanoseconds() {
+            Ok(now) => UnixTime(now / MILLISECOND),
+            // Without a clock nothing would ever be too old.
+            Err(_) => {
+                self.failed.set(true);
+                UnixTime::default()
+            }
+        })
+    }
+
+    fn add(&self, counter: Metric, n: u64) {
+        self.means.metrics.add(counter, i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    fn shift(&self, gauge: Metric, by: i64) {
+        self.means.metrics.add(gauge, by);
+    }
+
+    fn record(&self, histogram: Metric, value: u64) {
+        self.means.metrics.record(histogram, value);
+    }
+
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
+        let token = self.call(callout, Sender::Stream(self.stream))?;
+        Ok(CalloutId(u64::from(token)))
+    }
+
+    fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError> {
+        self.call(callout, Sender::Errand(errand)).map(|_| ())
+    }
+
+    fn waker(&self) -> Waker {
+        self.stream
+    }
+
+    fn wake(&self, waker: Waker) {
+        self.held.wake(waker);
+    }
+
+    fn shared<R>(&self, store: StoreId, hash: u64, work: impl FnOnce(&mut Shard<Waker>) -> R) -> R {
+        match self.means.stores.get(store.index()) {
+            Some(store) => store.lend(hash, work),
+            None => lend_nothing(work),
+        }
+    }
+
+    fn slot(&self, parts: &[&[u8]]) -> Option<Slot> {
+        slots::slot(parts)
+    }
+
+    fn recall(&self, slot: &Slot) -> Option<Vec<u8>> {
+        slots::recall(self.event, slot)
+    }
+
+    fn leave(&self, slot: &Slot, value: &[u8]) {
+        slots::leave(slot, value);
     }
 
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
-        if section != self.section {
+        if Some(section) != self.section {
             return;
         }
         let map = map(section);
+        let (Edit::Set(name, _) | Edit::Append(name, _) | Edit::Remove(name)) = edit;
         let edited = match edit {
             Edit::Set(name, value) => {
                 abi::replace_header_map_value(map, name.as_bytes(), value.as_bytes())
@@ -141,7 +267,7 @@ impl Host for WasmHost<'_> {
         if edited.is_err() {
             self.failed.set(true);
         }
-        self.pairs.take();
+        self.edited.set(self.edited.get() | only(name));
     }
 
     fn note(&mut self, key: &str, value: &[u8]) {

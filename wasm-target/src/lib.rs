@@ -7,7 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`exports`] | the functions that the host calls |
-//! | [`vm`] | what one VM remembers: configurations, and streams between request and response |
+//! | [`vm`] | what one VM remembers: configurations, requests that wait, and streams between request and response |
 //! | [`abi`], [`arena`], [`pairs`] | the functions that the module calls, and the memory they lend |
 
 #![cfg_attr(
@@ -24,9 +24,13 @@
 pub mod abi;
 pub mod arena;
 pub mod exports;
+mod held;
 mod host;
+mod metrics;
 pub mod pairs;
 mod root;
+mod slots;
+mod stores;
 mod streams;
 pub mod vm;
 

@@ -1,25 +1,35 @@
 //! One configuration in a VM: a root context, in the words of the ABI.
 
-use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 
+use pintle_core::Policy;
 use pintle_core::config::{ConfigErrors, HashKey};
 use pintle_core::filter::FilterSet;
-use pintle_core::{Counter, Policy};
-use proxy_wasm::types::{LogLevel, MetricType};
+use proxy_wasm::types::LogLevel;
 
 use crate::abi::{self, Status};
 use crate::arena::Event;
+use crate::metrics::Metrics;
+use crate::stores::{Store, Stores};
 
 /// A configuration that the host has loaded.
 #[derive(Debug)]
 pub(crate) struct Root<X: FilterSet> {
-    pub(crate) id: u32,
     pub(crate) policy: Policy<X>,
-    pub(crate) counters: Counters,
+    pub(crate) means: Means,
     /// A CEL expression of this root context that evaluates to its id; `None` where the host has no
     /// CEL.
     pub(crate) token: Option<Token>,
+}
+
+/// What the events of a policy work with.
+#[derive(Debug)]
+pub(crate) struct Means {
+    /// The id of the root context.
+    pub(crate) root: u32,
+    pub(crate) metrics: Metrics,
+    pub(crate) stores: Vec<Rc<Store>>,
 }
 
 /// What `expr_create` names an expression by: 4 bytes, counted per root context.
@@ -42,12 +52,22 @@ pub(crate) enum Refused {
 
 impl<X: FilterSet> Root<X> {
     /// Loads a configuration.
-    pub(crate) fn new(id: u32, configuration: &[u8], event: &Event) -> Result<Self, Refused> {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|_| Refused::NoRandomBytes)?;
-        let policy = Policy::load(configuration, HashKey::new(key)).map_err(Refused::Policy)?;
-        let counters = Counters::define(&policy);
-        Ok(Self { id, policy, counters, token: identify(id, event) })
+    pub(crate) fn new(
+        id: u32,
+        configuration: &[u8],
+        key: HashKey,
+        stores: &Stores,
+        event: &Event,
+    ) -> Result<Self, Refused> {
+        let policy = Policy::load(configuration, key).map_err(Refused::Policy)?;
+        let metrics = Metrics::define(&policy);
+        let means = Means { root: id, metrics, stores: stores.of(policy.stores()) };
+        Ok(Self { policy, means, token: identify(id, event) })
+    }
+
+    /// The id of the root context.
+    pub(crate) fn id(&self) -> u32 {
+        self.means.root
     }
 }
 
@@ -85,51 +105,4 @@ fn identify(id: u32, event: &Event) -> Option<Token> {
 pub(crate) fn root_of_stream(token: Token, event: &Event) -> Option<u32> {
     let id = abi::call_foreign_function(event, b"expr_evaluate", &token).ok()?;
     std::str::from_utf8(id).ok()?.parse().ok()
-}
-
-/// The counters of a policy, summed here until the next tick: a host call per request is not free.
-#[derive(Debug, Default)]
-pub(crate) struct Counters(Vec<Pending>);
-
-#[derive(Debug)]
-struct Pending {
-    /// `None` where the host takes no such counter.
-    metric: Option<u32>,
-    count: Cell<u64>,
-}
-
-impl Counters {
-    /// A host that takes no metrics still gets its requests judged, and is told.
-    pub(crate) fn define<X: FilterSet>(policy: &Policy<X>) -> Self {
-        let mut refused = None;
-        let mut define = |name: &dyn fmt::Display| {
-            let metric = abi::define_metric(MetricType::Counter, name.to_string().as_bytes())
-                .inspect_err(|status| refused = Some(*status))
-                .ok();
-            Pending { metric, count: Cell::new(0) }
-        };
-        let counters = Self(policy.counters().iter().map(|name| define(&name.wasm())).collect());
-        if let Some(status) = refused {
-            let line = format!("pintle: the host takes no counters: {status}");
-            abi::log(LogLevel::Warn, line.as_bytes());
-        }
-        counters
-    }
-
-    pub(crate) fn add(&self, counter: Counter, n: u64) {
-        if let Some(pending) = self.0.get(counter.index()) {
-            pending.count.set(pending.count.get().saturating_add(n));
-        }
-    }
-
-    /// Hands all counts to the host.
-    pub(crate) fn flush(&self) {
-        for pending in &self.0 {
-            let count = i64::try_from(pending.count.take()).unwrap_or(i64::MAX);
-            if let (Some(metric), 1..) = (pending.metric, count) {
-                // The metric is the host's own, so it knows it.
-                let _ = abi::increment_metric(metric, count);
-            }
-        }
-    }
 }

@@ -5,16 +5,22 @@
 //! end of neither configuration nor stream, since the exports for that would run, and cost, for every
 //! stream. So once a second, on the tick, the VM asks for those it remembers whether they live.
 
+mod answer;
+mod waiting;
+
 use std::cell::{Cell, RefCell};
 
+use pintle_core::config::HashKey;
 use pintle_core::filter::FilterSet;
-use pintle_core::{Answer, LocalReply, Scratch, Section};
+use pintle_core::{Answer, LocalReply, Scratch, Section, Stream};
 use proxy_wasm::types::{Action, BufferType, LogLevel};
 
 use crate::abi::{self, Status};
 use crate::arena::Event;
+use crate::held::Held;
 use crate::host::WasmHost;
 use crate::root::{Refused, Root, root_of_stream};
+use crate::stores::Stores;
 use crate::streams::{Memory, Streams, is_alive};
 
 /// Between two ticks: how late a counter is at most, and how long what is gone is remembered.
@@ -25,7 +31,11 @@ const TICK_MILLISECONDS: u32 = 1000;
 pub struct Vm<X: FilterSet> {
     roots: RefCell<Vec<Root<X>>>,
     streams: RefCell<Streams>,
+    held: Held,
+    stores: Stores,
     scratch: RefCell<Scratch>,
+    /// One for all configurations, since they may share stores.
+    hash_key: Cell<Option<HashKey>>,
     /// The least level that the host logs, as the ABI numbers it.
     log_level: Cell<u32>,
 }
@@ -35,7 +45,10 @@ impl<X: FilterSet> Default for Vm<X> {
         Self {
             roots: RefCell::default(),
             streams: RefCell::default(),
+            held: Held::default(),
+            stores: Stores::default(),
             scratch: RefCell::default(),
+            hash_key: Cell::default(),
             log_level: Cell::new(LogLevel::Info as u32),
         }
     }
@@ -47,9 +60,9 @@ impl<X: FilterSet> Vm<X> {
         let event = Event::begin();
         self.log_level.set(abi::log_level() as u32);
         let loaded = match abi::buffer_bytes(&event, BufferType::PluginConfiguration, 0, size) {
-            Ok(configuration) => Root::new(id, configuration, &event),
+            Ok(configuration) => self.load(id, configuration, &event),
             // A host may have no such buffer where there is no configuration.
-            Err(Status::NotFound) => Root::new(id, &[], &event),
+            Err(Status::NotFound) => self.load(id, &[], &event),
             Err(status) => Err(Refused::Unreadable(status)),
         };
         if let Err(refused) = loaded.and_then(|root| self.adopt(root)) {
@@ -62,10 +75,25 @@ impl<X: FilterSet> Vm<X> {
         true
     }
 
+    fn load(&self, id: u32, configuration: &[u8], event: &Event) -> Result<Root<X>, Refused> {
+        Root::new(id, configuration, self.hash_key()?, &self.stores, event)
+    }
+
+    fn hash_key(&self) -> Result<HashKey, Refused> {
+        if let Some(key) = self.hash_key.get() {
+            return Ok(key);
+        }
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| Refused::NoRandomBytes)?;
+        let key = HashKey::new(random);
+        self.hash_key.set(Some(key));
+        Ok(key)
+    }
+
     fn adopt(&self, root: Root<X>) -> Result<(), Refused> {
+        self.forget(|other| other.id() != root.id() && is_alive(other.id()));
+        abi::set_effective_context(root.id()).map_err(Refused::NoContexts)?;
         let mut roots = self.roots.borrow_mut();
-        forget(&mut roots, |other| other.id != root.id && is_alive(other.id));
-        abi::set_effective_context(root.id).map_err(Refused::NoContexts)?;
         if roots.iter().any(|other| other.token.is_none() || other.token != root.token) {
             return Err(Refused::Indistinct);
         }
@@ -76,47 +104,94 @@ impl<X: FilterSet> Vm<X> {
         Ok(())
     }
 
+    /// Forgets configurations; what they have counted goes to the host first.
+    fn forget(&self, keep: impl Fn(&Root<X>) -> bool) {
+        let roots = self.roots.borrow();
+        let (kept, gone): (Vec<_>, Vec<_>) = roots.iter().partition(|root| keep(root));
+        gone.iter().for_each(|root| self.abandon(root));
+        self.deliver_wakes(&roots);
+        roots.iter().for_each(|root| root.means.metrics.flush());
+        let kept: Vec<u32> = kept.iter().map(|root| root.id()).collect();
+        drop(roots);
+        self.roots.borrow_mut().retain(|root| kept.contains(&root.id()));
+    }
+
     /// A second has passed.
     pub fn on_tick(&self, id: u32) {
-        let _event = Event::begin();
         self.log_level.set(abi::log_level() as u32);
-        forget(&mut self.roots.borrow_mut(), |root| root.id == id || is_alive(root.id));
+        self.give_up_overdue(&self.roots.borrow());
+        self.let_go_of_the_dead(&self.roots.borrow());
+        self.forget(|root| root.id() == id || is_alive(root.id()));
         self.streams.borrow_mut().age();
         let _ = abi::set_effective_context(id);
     }
 
     /// The fields of a request have arrived.
     pub fn on_request_headers(&self, id: u32) -> Action {
-        let event = Event::begin();
         let roots = self.roots.borrow();
-        let Some(root) = root(&roots, &event) else { return refuse() };
-        let log_level = self.log_level.get();
+        let action = self.judge(&roots, id);
+        if self.deliver_wakes(&roots) {
+            let _ = abi::set_effective_context(id);
+        }
+        action
+    }
+
+    fn judge(&self, roots: &[Root<X>], id: u32) -> Action {
+        let event = Event::begin();
+        let Some(root) = root(roots, &event) else { return self.refuse(id) };
         let mut stream = self.streams.borrow_mut().fresh();
-        let mut host = WasmHost::new(&event, &root.counters, log_level, Section::Request);
+        let mut host = self.host(&event, root, id, Some(Section::Request));
         #[cfg(feature = "test-panic")]
         host.panic_if_asked(b"request");
         let answer = root.policy.on_request(&mut stream, &mut host, &mut self.scratch.borrow_mut());
+        match self.keep(root, id, stream, answer, &host) {
+            Some(Answer::Continue) => Action::Continue,
+            Some(Answer::Wait) => Action::Pause,
+            Some(Answer::Reply(reply)) => self.send(id, &reply),
+            None => self.refuse(id),
+        }
+    }
+
+    /// Keeps of a stream what later events need, and says what becomes of its request: the answer,
+    /// unless the host has failed; then there is none.
+    fn keep<'s>(
+        &self,
+        root: &Root<X>,
+        id: u32,
+        mut stream: Stream,
+        answer: Answer<'s>,
+        host: &WasmHost<'_>,
+    ) -> Option<Answer<'s>> {
         let answer = if host.failed() { None } else { Some(answer) };
+        if matches!(answer, Some(Answer::Wait)) {
+            self.held.hold(id, root.id(), stream);
+            return answer;
+        }
+        let forwarded = matches!(answer, Some(Answer::Continue));
+        if !forwarded {
+            // Where it waits nevertheless, it does so no longer.
+            root.policy.on_gone(&mut stream, host);
+        }
         let mut streams = self.streams.borrow_mut();
-        if matches!(answer, Some(Answer::Continue)) && root.policy.remembers() {
+        if forwarded && root.policy.remembers() {
             streams.remember(id, Memory::Forwarded(stream));
         } else {
             streams.retire(stream);
-            if !matches!(answer, Some(Answer::Continue)) && root.policy.answers() {
+            if !forwarded && root.policy.answers() {
                 streams.remember(id, Memory::Replied);
             }
         }
-        // An old host may run the response's callback inside of the call that sends the reply.
-        drop(streams);
-        match answer {
-            Some(Answer::Continue) => Action::Continue,
-            Some(Answer::Reply(reply)) => send(&reply),
-            None => refuse(),
-        }
+        // What was borrowed is given back here: an old host may run the response's callback inside
+        // of the call that sends the reply.
+        answer
     }
 
     /// The fields of a response have arrived, of one's own reply too.
     pub fn on_response_headers(&self, id: u32) -> Action {
+        if self.held.end(id) {
+            // Not an answer of the upstream, which has not seen the request.
+            return Action::Continue;
+        }
         let event = Event::begin();
         let remembered = match self.streams.borrow_mut().recall(id) {
             Some(Memory::Replied) => return Action::Continue,
@@ -126,7 +201,6 @@ impl<X: FilterSet> Vm<X> {
         let roots = self.roots.borrow();
         let root = root(&roots, &event).filter(|root| root.policy.answers());
         let Some(root) = root else { return Action::Continue };
-        let log_level = self.log_level.get();
         let mut stream = match remembered {
             Some(stream) => stream,
             None if root.policy.remembers() => return Action::Continue,
@@ -136,21 +210,55 @@ impl<X: FilterSet> Vm<X> {
                 stream
             }
         };
-        let mut host = WasmHost::new(&event, &root.counters, log_level, Section::Response);
+        let mut host = self.host(&event, root, id, Some(Section::Response));
         #[cfg(feature = "test-panic")]
         host.panic_if_asked(b"response");
         root.policy.on_response(&mut stream, &mut host, &mut self.scratch.borrow_mut());
         self.streams.borrow_mut().retire(stream);
         // The reply takes the response's place, and this callback does not run for it.
-        if host.failed() { refuse() } else { Action::Continue }
+        if host.failed() { self.refuse(id) } else { Action::Continue }
+    }
+
+    fn host<'e>(
+        &'e self,
+        event: &'e Event,
+        root: &'e Root<X>,
+        stream: u32,
+        section: Option<Section>,
+    ) -> WasmHost<'e> {
+        WasmHost::new(event, &root.means, &self.held, self.log_level.get(), stream, section)
+    }
+
+    fn send(&self, id: u32, reply: &LocalReply<'_>) -> Action {
+        let details = reply.details.as_bytes();
+        match abi::send_local_response(reply.status, details, &reply.body, reply.fields()) {
+            Ok(()) => Action::Pause,
+            Err(error) => {
+                let message = format!("pintle: {error}");
+                abi::log(LogLevel::Error, message.as_bytes());
+                self.refuse(id)
+            }
+        }
+    }
+
+    /// Fails closed.
+    #[cold]
+    fn refuse(&self, id: u32) -> Action {
+        let none = std::iter::empty();
+        if abi::send_local_response(500, b"pintle_internal_error", b"", none).is_err() {
+            self.hold_for_good(id);
+        }
+        Action::Pause
+    }
+
+    /// The message is held and goes nowhere, whatever follows of it.
+    fn hold_for_good(&self, id: u32) {
+        self.held.hold(id, NO_ROOT, Stream::default());
     }
 }
 
-/// Forgets configurations; what they have counted goes to the host first.
-fn forget<X: FilterSet>(roots: &mut Vec<Root<X>>, keep: impl Fn(&Root<X>) -> bool) {
-    roots.iter().for_each(|root| root.counters.flush());
-    roots.retain(keep);
-}
+/// The id of no root context.
+const NO_ROOT: u32 = 0;
 
 /// The configuration that the current stream is for; `None` where the host does not tell.
 fn root<'r, X: FilterSet>(roots: &'r [Root<X>], event: &Event) -> Option<&'r Root<X>> {
@@ -158,31 +266,10 @@ fn root<'r, X: FilterSet>(roots: &'r [Root<X>], event: &Event) -> Option<&'r Roo
         [root] => Some(root),
         [first, ..] => {
             let id = root_of_stream(first.token?, event)?;
-            roots.iter().find(|root| root.id == id)
+            roots.iter().find(|root| root.id() == id)
         }
         [] => None,
     }
-}
-
-fn send(reply: &LocalReply<'_>) -> Action {
-    let details = reply.details.as_bytes();
-    match abi::send_local_response(reply.status, details, reply.body, reply.fields()) {
-        Ok(()) => Action::Pause,
-        Err(error) => {
-            let message = format!("pintle: {error}");
-            abi::log(LogLevel::Error, message.as_bytes());
-            refuse()
-        }
-    }
-}
-
-/// Fails closed.
-#[cold]
-fn refuse() -> Action {
-    let none = std::iter::empty();
-    // Where even this fails, the message is held and goes nowhere.
-    let _ = abi::send_local_response(500, b"pintle_internal_error", b"", none);
-    Action::Pause
 }
 
 fn warn(message: &str) {

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use pintle_core::config::HashKey;
+use pintle_core::metrics::MetricKind;
 use pintle_core::testing::corpus::{
-    self, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Seen, SeenUpstream,
+    self, CalloutReply, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, Plan, Seen,
+    SeenCallout, SeenUpstream, Service,
 };
 use pintle_core::{NoFurther, Policy};
-use pintle_wasm::abi::fakes::{self, End, Fields};
+use pintle_wasm::abi::fakes::{self, Answer, End, Fields};
 use pintle_wasm::vm::Vm;
 use proxy_wasm::types::LogLevel;
 
 const ROOT: u32 = 1;
-const STREAM: u32 = 2;
+const FIRST_STREAM: u32 = 2;
+/// The start of 2026.
+const START_NANOSECONDS: u64 = 1_767_225_600_000_000_000;
 
 #[test]
 fn every_case() {
@@ -32,6 +36,8 @@ fn run(case: &Case) -> Vec<Mismatch> {
     fakes::reset();
     fakes::with(|host| {
         host.create_root(ROOT);
+        host.now_nanoseconds = START_NANOSECONDS;
+        host.missing_clusters.insert(corpus::NO_CLUSTER.into());
         // As the real Envoy of the corpus.
         host.log_level = LogLevel::Debug;
     });
@@ -42,7 +48,7 @@ fn run(case: &Case) -> Vec<Mismatch> {
     match &case.plan {
         Plan::Exchange(exchange) if loaded => {
             let mut wrong = Vec::new();
-            let seen = exchanged(&vm, case, exchange, &mut wrong);
+            let seen = Course { vm: &vm, case, exchange, wrong: &mut wrong }.run();
             wrong.extend(corpus::verdicts(case, &seen));
             wrong
         }
@@ -53,43 +59,110 @@ fn run(case: &Case) -> Vec<Mismatch> {
     }
 }
 
-fn exchanged(
-    vm: &Vm<NoFurther>,
-    case: &Case,
-    exchange: &Exchange,
-    wrong: &mut Vec<Mismatch>,
-) -> Seen {
-    fakes::with(|host| {
-        host.create_stream(STREAM, ROOT).request =
-            exchange.request.as_filters_see_it().into_iter().collect();
-    });
-    let end = fakes::on_request_headers(STREAM, || vm.on_request_headers(STREAM));
-    let mut seen = Seen::default();
-    if end == End::Reply {
-        let sent = fakes::with(|host| host.streams[&STREAM].response.clone());
-        fakes::on_response_headers(STREAM, || vm.on_response_headers(STREAM));
+/// A request, what it leads to, and what comes of it, as often as the case says.
+struct Course<'c> {
+    vm: &'c Vm<NoFurther>,
+    case: &'c Case,
+    exchange: &'c Exchange,
+    wrong: &'c mut Vec<Mismatch>,
+}
+
+impl Course<'_> {
+    fn run(&mut self) -> Seen {
+        let mut service = Service::of(self.exchange);
+        let mut seen = Seen::default();
+        for stream in (FIRST_STREAM..).take(self.exchange.repeat) {
+            seen = self.once(stream, &mut service);
+            // What was sent out ends before anything else happens.
+            while self.callout_ends(&mut service) {}
+        }
+        fakes::within(ROOT, || self.vm.on_tick(ROOT));
+        seen.logs = fakes::with(|host| {
+            let lines = host.logs.iter().map(|(level, line)| LogLine {
+                level: format!("{level:?}").to_lowercase(),
+                message: String::from_utf8(line.clone()).unwrap(),
+            });
+            lines.collect()
+        });
+        seen.counters = counters(&self.case.config);
+        seen.callouts = service.finish();
+        seen
+    }
+
+    fn once(&mut self, stream: u32, service: &mut Service<'_>) -> Seen {
         fakes::with(|host| {
-            let stream = &host.streams[&STREAM];
+            host.create_stream(stream, ROOT).request =
+                self.exchange.request.as_filters_see_it().into_iter().collect();
+        });
+        let mut end = fakes::on_request_headers(stream, || self.vm.on_request_headers(stream));
+        while end == End::Pause && self.callout_ends(service) {
+            end = fakes::end(stream).unwrap();
+        }
+        let mut seen = Seen::default();
+        match end {
+            End::Reply => self.replied(stream, &mut seen),
+            End::Continue => self.went_on(stream, &mut seen),
+            End::Pause => panic!("{}: waits for ever", self.case.title()),
+        }
+        fakes::with(|host| {
+            let stream = &host.streams[&stream];
+            let status = stream.response.values(b":status").next().unwrap();
+            seen.status = std::str::from_utf8(status).unwrap().parse().unwrap();
+            seen.fields = ordinary(&stream.response);
+            let notes = stream.filter_state.iter().map(|(name, value)| {
+                let name = std::str::from_utf8(name).unwrap();
+                (name.strip_prefix("wasm.pintle.").unwrap().to_string(), value.clone())
+            });
+            seen.notes = notes.collect();
+        });
+        seen
+    }
+
+    /// Has the callout end that has been under way the longest; whether there is any.
+    fn callout_ends(&self, service: &mut Service<'_>) -> bool {
+        let Some(token) = fakes::with(|host| host.tokens().first().copied()) else { return false };
+        let callout = fakes::with(|host| host.callouts[&token].clone());
+        let fields: FieldLines =
+            callout.fields.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+        let end = service.ask(SeenCallout {
+            cluster: std::str::from_utf8(&callout.cluster).ok(),
+            fields: &fields,
+            body: &callout.body,
+            timeout_ms: Some(callout.timeout_ms),
+        });
+        let answer = end.answer().map(answer);
+        fakes::on_http_call_response(token, answer, |root, token, fields, body| {
+            self.vm.on_http_call_response(root, token, fields, body);
+        });
+        true
+    }
+
+    fn replied(&mut self, stream: u32, seen: &mut Seen) {
+        let sent = fakes::with(|host| host.streams[&stream].response.clone());
+        fakes::on_response_headers(stream, || self.vm.on_response_headers(stream));
+        fakes::with(|host| {
+            let stream = &host.streams[&stream];
             if stream.response != sent {
                 let what = "the own reply, after its response callback".to_string();
                 let (expected, seen) = (format!("{sent:?}"), format!("{:?}", stream.response));
-                wrong.push(Mismatch { what, expected, seen });
+                self.wrong.push(Mismatch { what, expected, seen });
             }
             let reply = stream.reply.as_ref().unwrap();
             seen.body = reply.body.clone();
             seen.details = String::from_utf8(reply.details.clone()).unwrap();
         });
-    } else {
-        assert_eq!(end, End::Continue, "{}", case.title());
-        let response = &exchange.response;
+    }
+
+    fn went_on(&mut self, id: u32, seen: &mut Seen) {
+        let Exchange { request, response, .. } = self.exchange;
         fakes::with(|host| {
-            let stream = host.streams.get_mut(&STREAM).unwrap();
+            let stream = host.streams.get_mut(&id).unwrap();
             let value = |name: &[u8]| stream.request.values(name).next().unwrap_or_default();
             seen.upstream = Some(SeenUpstream {
                 method: String::from_utf8_lossy(value(b":method")).into_owned(),
                 path: value(b":path").to_vec(),
                 fields: ordinary(&stream.request),
-                body_bytes: exchange.request.message.body.len() as u64,
+                body_bytes: request.message.body.len() as u64,
                 ..SeenUpstream::default()
             });
             stream.response.add(b":status", response.status.to_string().as_bytes());
@@ -97,36 +170,19 @@ fn exchanged(
                 stream.response.add(name, value);
             }
         });
-        let end = fakes::on_response_headers(STREAM, || vm.on_response_headers(STREAM));
-        assert_eq!(end, End::Continue, "{}", case.title());
+        let end = fakes::on_response_headers(id, || self.vm.on_response_headers(id));
+        assert_eq!(end, End::Continue, "{}", self.case.title());
         seen.body = response.message.body.clone();
         seen.details = "via_upstream".to_string();
     }
-    fakes::within(ROOT, || vm.on_tick(ROOT));
-    fakes::with(|host| {
-        let stream = &host.streams[&STREAM];
-        let status = stream.response.values(b":status").next().unwrap();
-        seen.status = std::str::from_utf8(status).unwrap().parse().unwrap();
-        seen.fields = ordinary(&stream.response);
-        seen.notes = stream
-            .filter_state
-            .iter()
-            .map(|(name, value)| {
-                let name = std::str::from_utf8(name).unwrap();
-                (name.strip_prefix("wasm.pintle.").unwrap().to_string(), value.clone())
-            })
-            .collect();
-        seen.logs = host
-            .logs
-            .iter()
-            .map(|(level, line)| LogLine {
-                level: format!("{level:?}").to_lowercase(),
-                message: String::from_utf8(line.clone()).unwrap(),
-            })
-            .collect();
-    });
-    seen.counters = counters(&case.config);
-    seen
+}
+
+fn answer(reply: CalloutReply) -> Answer {
+    let mut answer = Answer::new(reply.status, &[], &reply.body);
+    for (name, value) in &reply.fields {
+        answer.fields.add(name, value);
+    }
+    answer
 }
 
 fn ordinary(fields: &Fields) -> FieldLines {
@@ -138,7 +194,7 @@ fn ordinary(fields: &Fields) -> FieldLines {
 fn counters(config: &str) -> BTreeMap<String, u64> {
     let policy = Policy::<NoFurther>::load(config.as_bytes(), HashKey::new([0; 16])).unwrap();
     let count = |name: String| fakes::with(|host| host.metrics.value(name.as_bytes())).unwrap();
-    let names = policy.counters().iter();
+    let names = policy.metrics().iter().filter(|m| m.measure.kind() == MetricKind::Counter);
     names
         .map(|c| (c.module().to_string(), count(c.wasm().to_string()).try_into().unwrap()))
         .collect()

@@ -463,7 +463,7 @@ mod failures {
         refuse("proxy_set_tick_period_milliseconds", NOT_ALLOWED);
         assert!(test.configure(1, &config("x-a")));
         assert_eq!(log().len(), 2, "one line each: {:?}", log());
-        assert!(log()[0].contains("no counters") && log()[1].contains("no ticks"), "{:?}", log());
+        assert!(log()[0].contains("no metrics") && log()[1].contains("no ticks"), "{:?}", log());
     }
 
     #[test]

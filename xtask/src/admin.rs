@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
+use pintle_core::testing::corpus::Request;
 use serde_json::Value;
 
 use crate::client;
@@ -15,7 +16,17 @@ pub(crate) struct Admin(pub(crate) SocketAddr);
 impl Admin {
     /// The body of a page.
     pub(crate) async fn page(self, path: &str) -> Result<String> {
-        let reply = client::send(self.0, &client::get(path)).await?;
+        self.ask(client::get(path)).await
+    }
+
+    /// Has Envoy do something.
+    pub(crate) async fn post(self, path: &str) -> Result<String> {
+        self.ask(Request { method: "POST".into(), ..client::get(path) }).await
+    }
+
+    async fn ask(self, request: Request) -> Result<String> {
+        let reply = client::send(self.0, &request).await?;
+        let path = &request.path;
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         if reply.status != 200 {
             bail!("the admin interface answers {path} with {}: {text}", reply.status);

@@ -1,16 +1,14 @@
 //! What Envoy is told: its bootstrap, and the listeners in a file that it watches.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
+use crate::clusters;
 use crate::upstream::CASE;
 
-/// The cluster of the upstream.
-const CLUSTER: &str = "upstream";
 const MAX_REQUEST_HEADERS_KB: u32 = 96;
 const MAX_FIELDS: u32 = 200;
 
@@ -79,8 +77,8 @@ pub(crate) fn filter(artefact: Artefact, file: &Path, config: &str) -> Value {
     }
 }
 
-/// The bootstrap: an admin interface, the upstream, and listeners from `listeners_file`.
-pub(crate) fn bootstrap(listeners_file: &Path, upstream: SocketAddr) -> Value {
+/// The bootstrap: an admin interface, clusters, and listeners from `listeners_file`.
+pub(crate) fn bootstrap(listeners_file: &Path, clusters: Vec<Value>) -> Value {
     json!({
         "node": {"id": "pintle", "cluster": "pintle"},
         "admin": {"address": socket_address("127.0.0.1", 0)},
@@ -90,13 +88,15 @@ pub(crate) fn bootstrap(listeners_file: &Path, upstream: SocketAddr) -> Value {
                 "path_config_source": {"path": listeners_file},
             },
         },
-        "static_resources": {"clusters": [cluster(upstream)]},
+        "static_resources": {"clusters": clusters},
         // As docs/metrics.md has it: the labels of our counters on proxy-wasm, then on the module.
         "stats_config": {"stats_tags": [
             {"tag_name": "pintle_filter", "regex": "(pintle_filter=\\.=(.*?);\\.;)"},
             {"tag_name": "pintle_reason", "regex": "(pintle_reason=\\.=(.*?);\\.;)"},
-            {"tag_name": "pintle_filter", "regex": "^pintle\\.(([A-Za-z0-9_-]+)\\.)(?:allowed|observed|denied)"},
+            {"tag_name": "pintle_result", "regex": "(pintle_result=\\.=(.*?);\\.;)"},
+            {"tag_name": "pintle_filter", "regex": "^pintle\\.(([A-Za-z0-9_-]+)\\.)"},
             {"tag_name": "pintle_reason", "regex": "^pintle\\.[A-Za-z0-9_-]+\\.denied(\\.([a-z0-9_]+))$"},
+            {"tag_name": "pintle_result", "regex": "^pintle\\.[A-Za-z0-9_-]+\\.callouts(\\.([a-z0-9_]+))$"},
         ]},
         // Nobody else connects; without a limit Envoy warns.
         "overload_manager": {"resource_monitors": [{
@@ -149,7 +149,7 @@ fn listener(listener: &Listener, access_log: &Path, notes: &[String]) -> Value {
                 "route_config": {"virtual_hosts": [{
                     "name": "all",
                     "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": CLUSTER}}],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": clusters::UPSTREAM}}],
                 }]},
             },
         }]}],
@@ -175,27 +175,6 @@ fn access_logger(listener: &str, file: &Path, notes: &[String]) -> Value {
                 "metadata": "%DYNAMIC_METADATA(pintle)%",
                 "state": state.collect::<serde_json::Map<_, _>>(),
             }},
-        },
-    })
-}
-
-fn cluster(upstream: SocketAddr) -> Value {
-    json!({
-        "name": CLUSTER,
-        "connect_timeout": "2s",
-        "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [{
-            "endpoint": {"address": socket_address(&upstream.ip().to_string(), upstream.port())},
-        }]}]},
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {"max_headers_count": MAX_FIELDS},
-                // HTTP/2 in, HTTP/2 out.
-                "use_downstream_protocol_config": {
-                    "http_protocol_options": {"enable_trailers": true},
-                    "http2_protocol_options": {},
-                },
-            },
         },
     })
 }

@@ -1,9 +1,10 @@
 //! The client in front of the proxy.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -23,11 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
 const MAX_FIELDS: usize = 1000;
 
-/// A connection to the proxy; closed with its handle.
+/// A connection to the proxy; closed with the last of its handles.
 pub(crate) struct Connection {
     sender: Sender,
-    driver: JoinHandle<()>,
+    driver: Arc<Driver>,
 }
+
+struct Driver(JoinHandle<()>);
 
 enum Sender {
     One(http1::SendRequest<Payload>),
@@ -82,10 +85,22 @@ impl Connection {
                 (Sender::Two(sender), tokio::spawn(async { drop(connection.await) }))
             }
         };
-        Ok(Self { sender, driver })
+        Ok(Self { sender, driver: Arc::new(Driver(driver)) })
     }
 
-    /// Sends a request and reads the whole reply.
+    /// Another handle, for a request at the same time, on the same worker of the proxy. Only HTTP/2
+    /// has that.
+    pub(crate) fn share(&self) -> Result<Self> {
+        match &self.sender {
+            Sender::One(_) => bail!("one request at a time over HTTP/1.1"),
+            Sender::Two(sender) => {
+                Ok(Self { sender: Sender::Two(sender.clone()), driver: Arc::clone(&self.driver) })
+            }
+        }
+    }
+
+    /// Sends a request and reads the whole reply. The error is [`Elapsed`](tokio::time::error::Elapsed)
+    /// where none came in time.
     pub(crate) async fn send(&mut self, request: &corpus::Request) -> Result<Reply> {
         self.send_as(request, |payload| payload).await
     }
@@ -113,7 +128,7 @@ impl Connection {
         };
         let reply = tokio::time::timeout(PATIENCE, exchange).await;
         reply
-            .map_err(|_| anyhow!("no complete reply within {PATIENCE:?}"))
+            .with_context(|| format!("no complete reply within {PATIENCE:?}"))
             .flatten()
             .with_context(shown)
     }
@@ -155,9 +170,9 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
 }
 

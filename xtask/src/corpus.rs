@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use crate::artefact::Artefact;
 use crate::bootstrap::Listener;
 use crate::cargo::Workspace;
+use crate::clusters;
 use crate::envoy::Envoy;
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Setup};
 use crate::suite::{Ground, Tally};
 use crate::trial::Trial;
 
@@ -75,16 +76,24 @@ impl<'a> Runs<'a> {
         notes.into_iter().collect()
     }
 
+    /// Clusters that any case names.
+    fn clusters(&self) -> Vec<String> {
+        let exchanges = self.cases.iter().filter(|case| matches!(case.plan, Plan::Exchange(_)));
+        let names: BTreeSet<String> =
+            exchanges.flat_map(|case| clusters::named_in(&case.config)).collect();
+        names.into_iter().collect()
+    }
+
     async fn exchanges(&mut self) -> Result<()> {
         let (mut waiting, ordinary): (Vec<_>, Vec<_>) =
             self.trials().into_iter().partition(Trial::waits);
-        let notes = self.notes();
+        let setup = Setup { notes: self.notes(), clusters: self.clusters(), ..Setup::default() };
         let mut rooms = JoinSet::new();
         let mut enter = |label: String, trials: Vec<Trial>| {
             let (ground, envoy) = (self.ground.workspace.clone(), self.envoy.clone());
-            let notes = notes.clone();
+            let setup = setup.clone();
             rooms.spawn(async move {
-                let room = Room { label: &label, notes: &notes, trials };
+                let room = Room { label: &label, setup, trials };
                 room.run(&ground, &envoy).await.with_context(|| label.clone())
             });
         };
@@ -169,10 +178,10 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// Trials that share an Envoy, one after the other.
+/// Trials that share an Envoy, one after the other: nothing in a callout says whose it is.
 struct Room<'a> {
     label: &'a str,
-    notes: &'a [String],
+    setup: Setup,
     trials: Vec<Trial>,
 }
 
@@ -187,7 +196,8 @@ impl Room<'_> {
             return Ok(Vec::new());
         }
         println!("{}: an Envoy with {} listeners", self.label, listeners.len());
-        let mut mesh = Mesh::start(workspace, envoy, self.label, &listeners, self.notes).await?;
+        let (label, setup) = (self.label, self.setup);
+        let mut mesh = Mesh::start_as(workspace, envoy, label, &listeners, setup).await?;
         let mut outcomes = Vec::new();
         for trial in &self.trials {
             outcomes.push((trial.place, trial.artefact, trial.run(&mesh).await));

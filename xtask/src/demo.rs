@@ -12,7 +12,7 @@ use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::guard;
 use crate::mesh::Mesh;
-use crate::script::{CONFIG, Step, script};
+use crate::script::{self, CONFIG, Step, script};
 use crate::table::{Mood, Table};
 use crate::upstream::Answer;
 use crate::view::View;
@@ -47,7 +47,16 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let mut table = Table::default();
     table.row(
         Mood::Heading,
-        ["request", PLAIN, "wasm", "native", "reached the upstream as", "logged", "agree"],
+        [
+            "request",
+            PLAIN,
+            "wasm",
+            "native",
+            "reached the upstream as",
+            "auth service",
+            "logged",
+            "agree",
+        ],
     );
     let mut disagreements = 0;
     for step in script() {
@@ -82,6 +91,7 @@ async fn start(workspace: &Workspace, envoy: &Envoy) -> Result<Mesh> {
         Artefact::ALL.iter().map(|a| Listener::with(a.name(), workspace, *a, CONFIG)).collect();
     listeners.push(Listener::plain(PLAIN));
     let mesh = Mesh::start(workspace, envoy, "demo", &listeners, &["user".into()]).await?;
+    mesh.authority.plan(script::answer);
     for listener in &listeners {
         if !mesh.has(&listener.name) {
             bail!(
@@ -98,17 +108,20 @@ async fn start(workspace: &Workspace, envoy: &Envoy) -> Result<Mesh> {
 async fn stay(mut mesh: Mesh) -> Result<()> {
     println!("\nTry it:\n");
     let user = "-u alice:wonderland";
+    let bearer = "-H 'authorization: Bearer carol'";
     for (listener, more, path) in [
         ("wasm", "", "/private/x"),
         ("wasm", user, "/private/x"),
         ("native", "", "/private/x"),
         ("native", user, "/private/x"),
         ("native", "-H 'allow: true'", "/allowed"),
+        ("wasm", bearer, "/orders"),
+        ("native", bearer, "/orders"),
         (PLAIN, "", "/private/x"),
     ] {
         let address = mesh.address(listener)?;
         let options = ["curl -i", more].join(" ");
-        println!("  {:38} http://{address}{path:12} # {listener}", options.trim_end());
+        println!("  {:42} http://{address}{path:12} # {listener}", options.trim_end());
     }
     println!("  {:38} http://{}{:12} # counters", "curl -s", mesh.admin.0, "/stats?filter=pintle");
     println!("  {:38} {}", "tail -f", mesh.log.0.display());
@@ -126,20 +139,32 @@ struct Row {
     plain: View,
     wasm: View,
     native: View,
+    /// How often the auth service was asked: by wasm, and by native.
+    asked: [usize; 2],
 }
 
 impl Row {
     async fn run(mesh: &Mesh, step: &Step) -> Result<Self> {
-        let exchange = |listener| mesh.exchange(listener, &step.request, Answer::default());
-        Ok(Self {
-            plain: View::of(exchange(PLAIN).await?),
-            wasm: View::of(exchange(Artefact::Wasm.name()).await?),
-            native: View::of(exchange(Artefact::Native.name()).await?),
-        })
+        if step.outage {
+            mesh.authority.kill().await;
+        }
+        let exchange = async |listener| {
+            let done = mesh.exchange(listener, &step.request, Answer::default()).await?;
+            anyhow::Ok((View::of(done), mesh.authority.take().len()))
+        };
+        let (plain, _) = exchange(PLAIN).await?;
+        let (wasm, by_wasm) = exchange(Artefact::Wasm.name()).await?;
+        let (native, by_native) = exchange(Artefact::Native.name()).await?;
+        if step.outage {
+            mesh.authority.restart().await?;
+        }
+        Ok(Self { plain, wasm, native, asked: [by_wasm, by_native] })
     }
 
     fn agree(&self, step: &Step) -> bool {
-        self.wasm.facts() == self.native.facts() && self.wasm.status() == step.status
+        self.wasm.facts() == self.native.facts()
+            && self.wasm.status() == step.status
+            && self.asked == [step.asks; 2]
     }
 
     /// What only one of the two did.
@@ -156,6 +181,9 @@ impl Row {
     fn add_to(&self, table: &mut Table, step: &Step) {
         let (mood, agree) = match self.agree(step) {
             true => (Mood::Well, "yes".to_owned()),
+            false if self.asked != [step.asks; 2] => {
+                (Mood::Wrong, format!("{:?} calls, not {}", self.asked, step.asks))
+            }
             false if self.wasm.facts() == self.native.facts() => {
                 (Mood::Wrong, format!("yes, but not {}", step.status))
             }
@@ -167,7 +195,14 @@ impl Row {
         };
         let forwarded = either(self.wasm.forwarded(), self.native.forwarded());
         let logged = either(self.wasm.logged(), self.native.logged());
+        let asked = self.asked.map(|times| match times {
+            0 => "-".to_owned(),
+            1 => "asked".to_owned(),
+            n => format!("asked {n} times"),
+        });
+        let [by_wasm, by_native] = asked;
+        let asked = either(by_wasm, by_native);
         let (plain, wasm, native) = (self.plain.answer(), self.wasm.answer(), self.native.answer());
-        table.row(mood, [step.says.clone(), plain, wasm, native, forwarded, logged, agree]);
+        table.row(mood, [step.says.clone(), plain, wasm, native, forwarded, asked, logged, agree]);
     }
 }

@@ -15,7 +15,12 @@ const INSTALLED: &str = "/etc/envoy/";
 /// Has Envoy load each file, with the artefacts where they were built.
 pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     let mut tally = Tally::default();
-    for (artefact, name) in [(Artefact::Wasm, "wasm.yaml"), (Artefact::Native, "module.yaml")] {
+    for (artefact, name) in [
+        (Artefact::Wasm, "wasm.yaml"),
+        (Artefact::Native, "module.yaml"),
+        (Artefact::Wasm, "token-exchange-wasm.yaml"),
+        (Artefact::Native, "token-exchange-module.yaml"),
+    ] {
         if envoy.artefacts().contains(&artefact) {
             tally.record(
                 artefact.name(),

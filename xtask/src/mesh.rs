@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use tokio::time::Instant;
 
 use crate::access_log::{AccessLog, Entry};
 use crate::admin::Admin;
+use crate::authority::{Authority, Refusing};
 use crate::bootstrap::{self, Listener};
 use crate::cargo::Workspace;
 use crate::client::{self, Connection, Reply};
+use crate::clusters::{self, Addresses};
 use crate::envoy::Envoy;
 use crate::guard;
 use crate::log::{self, Log, Mark};
@@ -28,10 +30,12 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 const UPDATE_PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A running Envoy with its upstream; both end with their handle.
+/// A running Envoy with its upstream and auth service; all end with their handle.
 pub(crate) struct Mesh {
     /// What Envoy forwards to.
     pub(crate) upstream: Upstream,
+    /// Where callouts go.
+    pub(crate) authority: Authority,
     /// Envoy's admin interface.
     pub(crate) admin: Admin,
     /// Envoy's log.
@@ -42,6 +46,34 @@ pub(crate) struct Mesh {
     folder: PathBuf,
     process: Child,
     exchanges: AtomicU32,
+    _refusing: Refusing,
+}
+
+/// What may differ from mesh to mesh.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The keys under which filters may leave values.
+    pub(crate) notes: Vec<String>,
+    /// Worker threads.
+    pub(crate) workers: u32,
+    /// Levels of loggers, as `--component-log-level` takes them.
+    pub(crate) log_levels: &'static str,
+    /// Further names for the auth service.
+    pub(crate) clusters: Vec<String>,
+    /// Clusters of others, and where these listen.
+    pub(crate) services: Vec<(String, SocketAddr)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            notes: Vec::new(),
+            workers: 1,
+            log_levels: log::LEVELS,
+            clusters: Vec::new(),
+            services: Vec::new(),
+        }
+    }
 }
 
 /// One request, and all that came of it.
@@ -78,33 +110,56 @@ impl Mesh {
         listeners: &[Listener],
         notes: &[String],
     ) -> Result<Self> {
+        let setup = Setup { notes: notes.to_vec(), ..Setup::default() };
+        Self::start_as(workspace, envoy, label, listeners, setup).await
+    }
+
+    /// Starts an Envoy of a certain setup; else as [`start`](Self::start).
+    pub(crate) async fn start_as(
+        workspace: &Workspace,
+        envoy: &Envoy,
+        label: &str,
+        listeners: &[Listener],
+        setup: Setup,
+    ) -> Result<Self> {
         let folder = workspace.target.join("xtask").join(format!("{label}-{}", envoy.version));
         make_empty(&folder)?;
         let upstream = Upstream::start().await?;
+        let (authority, refusing) = (Authority::start().await?, Refusing::new()?);
+        let addresses = Addresses {
+            upstream: upstream.address,
+            authority: authority.address,
+            refusing: refusing.address,
+        };
+        let mut clusters = clusters::clusters(addresses, &setup.clusters);
+        let service = |(name, address): &(String, _)| clusters::service(name, *address);
+        clusters.extend(setup.services.iter().map(service));
         write_json(
             &folder.join("envoy.json"),
-            &bootstrap::bootstrap(&folder.join("listeners.json"), upstream.address),
+            &bootstrap::bootstrap(&folder.join("listeners.json"), clusters),
         )?;
         let access_log = folder.join("access.log");
         write_json(
             &folder.join("listeners.json"),
-            &bootstrap::discovery(listeners, &access_log, notes),
+            &bootstrap::discovery(listeners, &access_log, &setup.notes),
         )?;
-        let mut process = spawn(envoy, &folder)?;
+        let mut process = spawn(envoy, &folder, &setup)?;
         let log = Log(folder.join("envoy.log"));
         let started = started(&mut process, &folder, &log, START_PATIENCE, PAUSE).await;
         let admin = started
             .with_context(|| format!("starting Envoy {} in {}", envoy.version, folder.display()))?;
         let mut mesh = Self {
             upstream,
+            authority,
             admin,
             log,
             access_log: AccessLog::new(access_log),
             listeners: BTreeMap::new(),
-            notes: notes.to_vec(),
+            notes: setup.notes,
             folder,
             process,
             exchanges: AtomicU32::new(0),
+            _refusing: refusing,
         };
         mesh.listeners = mesh.admin.listeners().await?;
         Ok(mesh)
@@ -175,6 +230,14 @@ impl Mesh {
 
     /// Gives Envoy another set of listeners, as a control plane would.
     pub(crate) async fn update(&mut self, listeners: &[Listener]) -> Result<Update> {
+        let update = self.push(listeners).await?;
+        self.listeners = self.admin.listeners().await?;
+        Ok(update)
+    }
+
+    /// Likewise, and goes on with the addresses that are known: a listener that is changed keeps its
+    /// own.
+    pub(crate) async fn push(&self, listeners: &[Listener]) -> Result<Update> {
         let mark = self.log.mark();
         let before = self.updates().await?;
         let file = self.folder.join("listeners.json");
@@ -191,7 +254,6 @@ impl Mesh {
             if after != before
                 && self.admin.stat("listener_manager.total_listeners_warming").await? == 0
             {
-                self.listeners = self.admin.listeners().await?;
                 return Ok(Update {
                     accepted: after.1 == before.1,
                     log: self.log.text_since(mark)?,
@@ -213,6 +275,24 @@ impl Mesh {
         Ok((taken, self.admin.stat("listener_manager.lds.update_rejected").await?))
     }
 
+    /// Where Envoy writes the access log.
+    pub(crate) fn access_log(&self) -> PathBuf {
+        self.folder.join("access.log")
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        self.process.id().context("Envoy has ended")
+    }
+
+    /// Returns with its status when Envoy has ended.
+    pub(crate) async fn ended(&mut self) -> Result<ExitStatus> {
+        let ended = tokio::time::timeout(UPDATE_PATIENCE, self.process.wait()).await;
+        ended
+            .map_err(|_| anyhow!("Envoy did not end within {UPDATE_PATIENCE:?}"))?
+            .context("asking after Envoy")
+    }
+
     /// An error unless Envoy still runs.
     pub(crate) fn alive(&mut self) -> Result<()> {
         match self.process.try_wait().context("asking after Envoy")? {
@@ -222,7 +302,7 @@ impl Mesh {
     }
 }
 
-fn spawn(envoy: &Envoy, folder: &Path) -> Result<Child> {
+fn spawn(envoy: &Envoy, folder: &Path, setup: &Setup) -> Result<Child> {
     let log = std::fs::File::create(folder.join("envoy.log")).context("creating the log")?;
     let mut command = guard::command(&envoy.program);
     command
@@ -230,14 +310,15 @@ fn spawn(envoy: &Envoy, folder: &Path) -> Result<Child> {
         .arg(folder.join("envoy.json"))
         .arg("--admin-address-path")
         .arg(folder.join("admin.address"))
-        .args(["--concurrency", "1", "--disable-hot-restart", "--file-flush-interval-msec", "10"])
+        .args(["--concurrency", &setup.workers.to_string(), "--disable-hot-restart"])
+        .args(["--file-flush-interval-msec", "10"])
         .args([
             "--log-format",
             log::FORMAT,
             "--log-level",
             "info",
             "--component-log-level",
-            log::LEVELS,
+            setup.log_levels,
         ])
         .current_dir(folder)
         .stdout(Stdio::null())

@@ -2,9 +2,11 @@
 
 use pintle_core::testing::corpus::{Http, Request};
 
+use crate::authority::{self, Call};
 use crate::client;
+use crate::upstream::Answer;
 
-/// All four filters.
+/// All five filters.
 pub(crate) const CONFIG: &str = r#"{"filters": [
   {"log_headers": {"request": ["*"], "response": [":status", "hello"]}},
   {"basic_auth": {
@@ -20,6 +22,13 @@ pub(crate) const CONFIG: &str = r#"{"filters": [
     "deny": {"body": "Forbidden by ASM Wasm Plugin"},
     "when": {"path": {"prefix": "/allowed"}, "methods": ["GET"]}
   }},
+  {"token_exchange": {
+    "cluster": "auth",
+    "authority": "auth.example.com",
+    "path": "/token",
+    "cache": {"ttl": "10m"},
+    "when": {"path": {"prefix": "/orders"}}
+  }},
   {"headers": {
     "request": [{"set": {"name": "x-agent", "value": "%REQ(user-agent)%"}}, {"remove": {"name": "x-secret"}}],
     "response": [{"set": {"name": "hello", "value": "world"}}],
@@ -28,13 +37,29 @@ pub(crate) const CONFIG: &str = r#"{"filters": [
 ]}"#;
 
 /// The response fields that the table shows.
-pub(crate) const SHOWN: [&str; 2] = ["hello", "grpc-status"];
+pub(crate) const SHOWN: [&str; 3] = ["hello", "grpc-status", "retry-after"];
 
 /// The request fields that the table shows at the upstream.
-pub(crate) const FORWARDED: [&str; 4] = ["x-user", "x-agent", "x-secret", "allow"];
+pub(crate) const FORWARDED: [&str; 5] = ["x-user", "x-auth-jwt", "x-agent", "x-secret", "allow"];
 
 /// `Basic alice:wonderland`.
 const ALICE: &str = "Basic YWxpY2U6d29uZGVybGFuZA==";
+
+/// A credential that the auth service refuses.
+const REVOKED: &str = "Bearer revoked";
+
+/// What the auth service of the demo does about a call.
+pub(crate) fn answer(call: &Call) -> Answer {
+    let credential = call.field("authorization").unwrap_or_default();
+    if credential == REVOKED.as_bytes() {
+        let challenge = br#"Bearer error="invalid_token""#;
+        return Answer {
+            fields: vec![(b"www-authenticate".to_vec(), challenge.to_vec())],
+            ..authority::text(401, "revoked\n")
+        };
+    }
+    authority::text(200, authority::token(credential))
+}
 
 /// One request.
 pub(crate) struct Step {
@@ -44,11 +69,16 @@ pub(crate) struct Step {
     pub(crate) request: Request,
     /// The status that both artefacts have to answer.
     pub(crate) status: u16,
+    /// How often each asks the auth service.
+    pub(crate) asks: usize,
+    /// Whether nobody answers there.
+    pub(crate) outage: bool,
 }
 
 /// The requests, in order.
 pub(crate) fn script() -> Vec<Step> {
     let alice = ("authorization", ALICE);
+    let carol = ("authorization", "Bearer carol");
     vec![
         step(200, "GET /public", &[]),
         step(200, "GET /public, x-user made up", &[("x-user", "mallory"), ("user-agent", "curl")]),
@@ -78,6 +108,13 @@ pub(crate) fn script() -> Vec<Step> {
             "POST /private/x.Y/Call, nobody, gRPC",
             &[("content-type", "application/grpc"), ("te", "trailers")],
         )),
+        step(200, "GET /orders, nobody", &[("x-auth-jwt", "made up")]),
+        asks(step(200, "GET /orders, carol", &[carol, ("x-auth-jwt", "made up")])),
+        step(200, "GET /orders, carol again", &[carol]),
+        step(401, "GET /orders, carol twice", &[carol, carol]),
+        asks(step(401, "GET /orders, revoked", &[("authorization", REVOKED)])),
+        outage(step(200, "GET /orders, carol", &[carol])),
+        outage(step(503, "GET /orders, dave", &[("authorization", "Bearer dave")])),
         at("example.org", step(200, "GET /public", &[("x-secret", "1")])),
     ]
 }
@@ -91,7 +128,20 @@ fn step(status: u16, says: &str, fields: &[(&str, &str)]) -> Step {
     let fields =
         fields.iter().map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()));
     request.message.fields.extend(fields);
-    Step { says: says.into(), request, status }
+    Step { says: says.into(), request, status, asks: 0, outage: false }
+}
+
+/// The auth service is asked.
+fn asks(mut step: Step) -> Step {
+    step.asks = 1;
+    step
+}
+
+/// The auth service is down.
+fn outage(mut step: Step) -> Step {
+    step.says += ", auth service down";
+    step.outage = true;
+    step
 }
 
 fn over_http2(mut step: Step) -> Step {

@@ -11,8 +11,8 @@ use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::{
-    artefact, bench, corpus, crates, deploy, documents, fuzz, grpc, identity, metrics, miri,
-    own_filter, panics, traffic, updates,
+    artefact, bench, corpus, crates, deploy, documents, exchange, fuzz, grpc, identity, metrics,
+    miri, own_filter, panics, traffic, updates,
 };
 
 /// What `cargo xtask test` is told.
@@ -43,6 +43,7 @@ const SUITES: &[Suite] = &[
     Suite("metrics", Runs::OnEnvoy(|ground, envoy| Box::pin(metrics::run(ground, envoy)))),
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("identity", Runs::OnEnvoy(|ground, envoy| Box::pin(identity::run(ground, envoy)))),
+    Suite("exchange", Runs::OnEnvoy(|ground, envoy| Box::pin(exchange::run(ground, envoy)))),
     Suite("own-filter", Runs::OnEnvoy(|ground, envoy| Box::pin(own_filter::run(ground, envoy)))),
     Suite("bench", Runs::OnEnvoy(|ground, envoy| Box::pin(bench::suite::run(ground, envoy)))),
     Suite("panics", Runs::OnEnvoy(|ground, envoy| Box::pin(panics::run(ground, envoy)))),

@@ -1,15 +1,21 @@
 //! One case on one artefact of a real Envoy.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
-use pintle_core::testing::corpus::{Case, Mismatch, Plan, Response, Seen, refusals, verdicts};
+use pintle_core::testing::corpus::{
+    CalloutEnd, Case, FieldLines, Mismatch, Plan, PlannedCallout, Response, Seen, SeenCallout,
+    Service, refusals, verdicts,
+};
 use tokio::time::Instant;
 
 use crate::artefact::Artefact;
+use crate::authority::{Act, Authority};
 use crate::bootstrap::Listener;
+use crate::client::Connection;
 use crate::mesh::{self, Mesh};
 use crate::stats;
 use crate::upstream::Answer;
@@ -49,13 +55,27 @@ impl Trial {
             return Ok(refusals(&self.case, Some(&text)));
         }
         let before = self.counters(mesh).await?;
-        let answer = answer(&exchange.response);
-        let done = mesh.exchange(&self.listener.name, &exchange.request, answer).await?;
-        if done.arrivals.len() > 1 {
-            let (what, expected) = ("requests at the upstream".to_owned(), "1".to_owned());
-            return Ok(vec![Mismatch { what, expected, seen: done.arrivals.len().to_string() }]);
+        let callouts = Callouts::expect(&mesh.authority, &exchange.callouts);
+        let request = &exchange.request;
+        let mut connection =
+            Connection::open(mesh.address(&self.listener.name)?, request.http).await?;
+        let (mut seen, mut logs) = (Seen::default(), Vec::new());
+        for _ in 0..exchange.repeat {
+            let answer = answer(&exchange.response);
+            let done = mesh.exchange_on(&mut connection, request, answer).await?;
+            if done.arrivals.len() > 1 {
+                let (what, expected) = ("requests at the upstream".to_owned(), "1".to_owned());
+                return Ok(vec![Mismatch {
+                    what,
+                    expected,
+                    seen: done.arrivals.len().to_string(),
+                }]);
+            }
+            logs.extend(done.logs.iter().cloned());
+            seen = observed(done);
         }
-        let mut seen = observed(done);
+        seen.logs = logs;
+        seen.callouts = callouts.finish(&mesh.authority);
         let deadline = Instant::now() + TWO_TICKS;
         // That something is not counted shows only after a tick.
         let patient = self.waits() && exchange.expect.counters.values().all(|&n| n == 0);
@@ -78,6 +98,50 @@ impl Trial {
     }
 }
 
+/// The callouts of a case that reach the service. A refused connection reaches nobody.
+struct Callouts(Vec<PlannedCallout>);
+
+impl Callouts {
+    fn expect(authority: &Authority, planned: &[PlannedCallout]) -> Self {
+        authority.reset();
+        let reach = planned.iter().filter(|callout| callout.end != CalloutEnd::Unreachable);
+        let planned: Vec<PlannedCallout> = reach.cloned().collect();
+        let acts: Vec<Act> = planned.iter().map(|callout| act(&callout.end)).collect();
+        let next = AtomicUsize::new(0);
+        authority.plan(move |_| {
+            let act = acts.get(next.fetch_add(1, Ordering::Relaxed));
+            act.cloned().unwrap_or(Act::Reset(Bytes::new()))
+        });
+        Self(planned)
+    }
+
+    fn finish(self, authority: &Authority) -> Vec<Mismatch> {
+        let mut service = Service::new(&self.0);
+        for call in authority.take() {
+            let mut fields: FieldLines =
+                [(":method", &call.method), (":path", &call.path), (":authority", &call.authority)]
+                    .map(|(name, value)| (name.into(), value.as_bytes().into()))
+                    .into();
+            fields.extend(call.fields);
+            let (cluster, timeout_ms) = (None, None);
+            // What it answered is in the plan already.
+            let _ =
+                service.ask(SeenCallout { cluster, fields: &fields, body: &call.body, timeout_ms });
+        }
+        service.finish()
+    }
+}
+
+fn act(end: &CalloutEnd) -> Act {
+    match end {
+        CalloutEnd::Answer(response) => Act::Answer(answer(response)),
+        CalloutEnd::Reset => {
+            Act::Reset(Bytes::from_static(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"))
+        }
+        CalloutEnd::Timeout | CalloutEnd::Unreachable => Act::Silence,
+    }
+}
+
 fn answer(response: &Response) -> Answer {
     let message = &response.message;
     Answer {
@@ -95,6 +159,7 @@ fn observed(done: mesh::Exchange) -> Seen {
         fields: done.reply.fields,
         body: done.reply.body.into(),
         details: done.entry.details,
+        callouts: Vec::new(),
         upstream: done.arrivals.into_iter().next().map(|arrival| arrival.seen),
         counters: BTreeMap::new(),
         notes: done.entry.notes,

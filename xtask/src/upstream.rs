@@ -99,6 +99,11 @@ impl Upstream {
         lock(&self.book).answers.insert(case.into(), answer);
     }
 
+    /// How much has arrived that was not taken yet.
+    pub(crate) fn total(&self) -> usize {
+        lock(&self.book).arrivals.values().map(Vec::len).sum()
+    }
+
     /// What arrived of one exchange, and forgets it.
     pub(crate) fn take(&self, case: &str) -> Vec<Arrival> {
         let mut book = lock(&self.book);
@@ -177,7 +182,8 @@ impl Book {
     }
 }
 
-fn respond(answer: Answer) -> Result<Response<Payload>> {
+/// An answer as hyper has it.
+pub(crate) fn respond(answer: Answer) -> Result<Response<Payload>> {
     let payload =
         if answer.chunked { Payload::pieces(answer.body) } else { Payload::whole(answer.body) };
     let trailers = header_map(&answer.trailers)?;

@@ -53,6 +53,7 @@ fuzz_target!(|input: &[u8]| {
     let mut host = MemoryHost::new(request.lines());
     let (mut stream, mut scratch) = (Stream::default(), Scratch::default());
     match POLICY.on_request(&mut stream, &mut host, &mut scratch) {
+        Answer::Wait => {}
         Answer::Reply(reply) => {
             assert!(matches!(reply.status, 400 | 401 | 403));
             let challenges =

@@ -1,9 +1,12 @@
 //! The configurations of the plug-ins that people run today, read as whole documents.
 
 mod basic_auth;
+mod token_exchange;
 
 #[cfg(feature = "schema")]
 pub(crate) use basic_auth::Document as BasicAuthDocument;
+#[cfg(feature = "schema")]
+pub(crate) use token_exchange::Document as TokenExchangeDocument;
 
 use alloc::string::String;
 
@@ -25,18 +28,31 @@ pub(crate) fn read(
     load: &mut Load,
 ) -> Option<Option<Plugin>> {
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
-    if !has("basic_auth_rules") {
-        return None;
-    }
+    let key = KEYS.into_iter().find(|key| has(key))?;
     if has("filters") {
         let expected = "no `filters` beside it: this is the whole document of another plug-in";
-        load.refuse(&Pointer::Root.key("basic_auth_rules"), Refusal::Unacceptable { expected });
+        load.refuse(&Pointer::Root.key(key), Refusal::Unacceptable { expected });
         return Some(None);
     }
-    let fields = load.read::<basic_auth::Document>(&Pointer::Root, document);
-    Some(fields.and_then(|fields| {
-        let mode = fields.mode;
-        let filter = Shipped::BasicAuth(fields.compile(load)?);
-        Some(Plugin { name: basic_auth::NAME, mode, filter })
-    }))
+    Some(match key {
+        "basic_auth_rules" => basic_auth(document, load),
+        _ => token_exchange(document, load),
+    })
+}
+
+/// Fields that tell whose document it is.
+const KEYS: [&str; 3] = ["basic_auth_rules", "auth_cluster_name", "auth_authority"];
+
+fn basic_auth(document: &Json, load: &mut Load) -> Option<Plugin> {
+    let fields = load.read::<basic_auth::Document>(&Pointer::Root, document)?;
+    let mode = fields.mode;
+    let filter = Shipped::BasicAuth(fields.compile(load)?);
+    Some(Plugin { name: basic_auth::NAME, mode, filter })
+}
+
+fn token_exchange(document: &Json, load: &mut Load) -> Option<Plugin> {
+    let fields = load.read::<token_exchange::Document>(&Pointer::Root, document)?;
+    let mode = fields.mode;
+    let filter = Shipped::TokenExchange(fields.compile(load)?);
+    Some(Plugin { name: token_exchange::NAME, mode, filter })
 }

@@ -11,12 +11,13 @@ use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::plugins::BasicAuthDocument;
+use super::plugins::{BasicAuthDocument, TokenExchangeDocument};
 use crate::filter::Filter;
 use crate::filter::basic_auth::BasicAuth;
 use crate::filter::headers::Headers;
 use crate::filter::log_headers::LogHeaders;
 use crate::filter::require_header::RequireHeader;
+use crate::filter::token_exchange::TokenExchange;
 use crate::policy::{CommonFields, MAX_FILTERS, PathsFields};
 
 /// The schema of the whole document (JSON Schema draft 2020-12).
@@ -32,6 +33,7 @@ pub fn document() -> Schema {
         kind::<RequireHeader>(&mut generator),
         kind::<BasicAuth>(&mut generator),
         kind::<Headers>(&mut generator),
+        kind::<TokenExchange>(&mut generator),
     ];
     let native = json!({
         "description": "Pintle's own form. `{}` is taken, and does nothing.",
@@ -53,7 +55,11 @@ pub fn document() -> Schema {
     let mut schema = json!({
         "$schema": generator.settings().meta_schema,
         "title": "The configuration of Pintle",
-        "anyOf": [native, generator.subschema_for::<BasicAuthDocument>()],
+        "anyOf": [
+            native,
+            generator.subschema_for::<BasicAuthDocument>(),
+            generator.subschema_for::<TokenExchangeDocument>(),
+        ],
         "$defs": generator.take_definitions(true),
     });
     tidy(&mut schema);
@@ -163,6 +169,7 @@ mod tests {
         disjoint::<super::RequireHeader>();
         disjoint::<super::BasicAuth>();
         disjoint::<super::Headers>();
+        disjoint::<super::TokenExchange>();
     }
 
     #[test]

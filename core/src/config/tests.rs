@@ -238,7 +238,7 @@ fn what_they_say() {
         ),
         (
             filters(r#"{"a": {}}"#),
-            "/filters/0/a: unknown kind of filter; expected one of: log_headers, require_header, basic_auth, headers",
+            "/filters/0/a: unknown kind of filter; expected one of: log_headers, require_header, basic_auth, headers, token_exchange",
         ),
         (
             filters(r#"{"basic_auth": {"rule": []}}"#),
@@ -324,7 +324,7 @@ fn a_hundred_and_twenty_eight_filters() {
         json!({"filters": vec![filter; n]}).to_string()
     };
     let policy = load(&filters(128)).unwrap();
-    let names: Vec<&str> = policy.counters().iter().map(|c| c.filter.as_str()).collect();
+    let names: Vec<&str> = policy.metrics().iter().map(|c| c.filter.as_str()).collect();
     assert_eq!(
         (names.first(), names.last()),
         (Some(&"require_header"), Some(&"require_header_128"))
@@ -371,7 +371,7 @@ fn numbers_of_a_protobuf_struct_are_whole() {
 fn defaults_of_names_count_on() {
     let names = |filters: &str| -> Vec<String> {
         let policy = load(&format!(r#"{{"filters": [{filters}]}}"#)).unwrap();
-        let mut names: Vec<String> = policy.counters().iter().map(|c| c.filter.clone()).collect();
+        let mut names: Vec<String> = policy.metrics().iter().map(|c| c.filter.clone()).collect();
         names.dedup();
         names
     };

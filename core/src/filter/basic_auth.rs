@@ -277,7 +277,7 @@ impl BasicAuth {
             _ => WRONG_CREDENTIALS,
         };
         let fields = self.rules.get(rule).map_or(&[][..], |rule| &rule.challenge);
-        Reply { denial, status: denial.status(), fields, body }
+        Reply { denial, status: denial.status(), fields: fields.into(), body: body.into() }
     }
 
     /// Tells the upstream who it is.

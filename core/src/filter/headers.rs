@@ -219,7 +219,7 @@ impl Rule {
                 }
             }
             Action::AddIfAbsent(value) => {
-                if host.values(section, name).next().is_none()
+                if !host.has(section, name)
                     && let Some(value) = value.render(kept, host, buffer)
                 {
                     host.edit(section, Edit::Append(name, value));
@@ -357,7 +357,7 @@ fn join<'v>(buffer: &mut Vec<u8>, values: impl Iterator<Item = &'v [u8]>) {
 }
 
 fn remove<H: Host>(section: Section, name: &FieldName, host: &mut H) {
-    if host.values(section, name).next().is_some() {
+    if host.has(section, name) {
         host.edit(section, Edit::Remove(name));
     }
 }

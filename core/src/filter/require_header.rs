@@ -145,7 +145,8 @@ impl Filter for RequireHeader {
         } else {
             Denial::FieldMismatch
         };
-        Flow::Reply(Reply { denial, status: self.status, fields: &self.fields, body: &self.body })
+        let (fields, body) = ((&*self.fields).into(), (&*self.body).into());
+        Flow::Reply(Reply { denial, status: self.status, fields, body })
     }
 }
 

@@ -6,11 +6,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Policy;
+use crate::callout::{Callout, CalloutId, DispatchError, Errand};
 use crate::fields::{Field, FieldName};
 use crate::filter::FilterSet;
 use crate::flow::Reply;
-use crate::host::{Attribute, Counter, Edit, Host, Level, Section};
+use crate::host::{Attribute, Edit, Host, Level, Metric, Section, UnixTime};
 use crate::scratch::Scratch;
+use crate::store::{Shard, Slot, StoreId};
 use crate::stream::Stream;
 
 /// A reply that the target sends as it is.
@@ -21,7 +23,7 @@ pub struct LocalReply<'s> {
     /// Response-code details for the access log, without a space.
     pub details: Cow<'static, str>,
     /// The content.
-    pub body: &'s [u8],
+    pub body: Cow<'s, [u8]>,
     lines: Lines<'s>,
 }
 
@@ -30,7 +32,7 @@ pub struct LocalReply<'s> {
 #[derive(Debug)]
 enum Lines<'s> {
     /// As they were when the configuration was loaded, and perhaps a `content-type` behind them.
-    Rendered(&'s [Field], Option<Line<'s>>),
+    Rendered(Cow<'s, [Field]>, Option<Line<'s>>),
     /// As the response steps left them.
     Edited(Vec<Line<'s>>),
 }
@@ -47,10 +49,10 @@ impl LocalReply<'_> {
 }
 
 impl<'s> Lines<'s> {
-    fn of(reply: &Reply<'s>) -> Self {
+    fn of(fields: Cow<'s, [Field]>, body: &[u8]) -> Self {
         let is_type = |field: &Field| field.name() == FieldName::CONTENT_TYPE;
-        let untyped = !reply.body.is_empty() && !reply.fields.iter().any(is_type);
-        Self::Rendered(reply.fields, untyped.then_some(TEXT))
+        let untyped = !body.is_empty() && !fields.iter().any(is_type);
+        Self::Rendered(fields, untyped.then_some(TEXT))
     }
 
     fn len(&self) -> usize {
@@ -75,10 +77,17 @@ impl<'s> Lines<'s> {
         match self {
             Self::Edited(lines) => lines,
             Self::Rendered(fields, text) => {
-                let line = |field: &'s Field| {
+                let lent = |field: &'s Field| {
                     (field.name().as_bytes().into(), field.value().as_bytes().into())
                 };
-                fields.iter().map(line).chain(text).collect()
+                let own = |field: Field| {
+                    let (name, value) = (field.name().as_bytes(), field.value().as_bytes());
+                    (name.to_vec().into(), value.to_vec().into())
+                };
+                match fields {
+                    Cow::Borrowed(fields) => fields.iter().map(lent).chain(text).collect(),
+                    Cow::Owned(fields) => fields.into_iter().map(own).chain(text).collect(),
+                }
             }
         }
     }
@@ -91,14 +100,15 @@ pub(super) fn render<'s, X: FilterSet, H: Host>(
     host: &mut H,
     scratch: &mut Scratch,
 ) -> LocalReply<'s> {
-    let mut lines = Lines::of(&reply);
+    let Reply { denial, status, fields, body } = reply;
+    let mut lines = Lines::of(fields, &body);
     if policy.answers {
-        let status = reply.status.to_string();
-        let mut view = ReplyHost { host, status: status.as_bytes(), lines: lines.into_lines() };
+        let digits = status.to_string();
+        let mut view = ReplyHost { host, status: digits.as_bytes(), lines: lines.into_lines() };
         policy.respond(stream, &mut view, scratch);
         lines = Lines::Edited(view.lines);
     }
-    LocalReply { status: reply.status, details: reply.denial.details(), body: reply.body, lines }
+    LocalReply { status, details: denial.details(), body, lines }
 }
 
 /// The host, with an own reply in the place of the response.
@@ -109,6 +119,8 @@ struct ReplyHost<'h, 's, H> {
 }
 
 impl<H: Host> Host for ReplyHost<'_, '_, H> {
+    type Waker = H::Waker;
+
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
         let own = section == Section::Response;
         let status = own.then_some((FieldName::STATUS_BYTES, self.status));
@@ -126,8 +138,46 @@ impl<H: Host> Host for ReplyHost<'_, '_, H> {
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {
         self.host.log(level, message);
     }
-    fn add(&self, counter: Counter, n: u64) {
+    fn now(&self) -> UnixTime {
+        self.host.now()
+    }
+    fn add(&self, counter: Metric, n: u64) {
         self.host.add(counter, n);
+    }
+    fn shift(&self, gauge: Metric, by: i64) {
+        self.host.shift(gauge, by);
+    }
+    fn record(&self, histogram: Metric, value: u64) {
+        self.host.record(histogram, value);
+    }
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
+        self.host.dispatch(callout)
+    }
+    fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError> {
+        self.host.send_out(callout, errand)
+    }
+    fn waker(&self) -> H::Waker {
+        self.host.waker()
+    }
+    fn wake(&self, waker: H::Waker) {
+        self.host.wake(waker);
+    }
+    fn shared<R>(
+        &self,
+        store: StoreId,
+        hash: u64,
+        work: impl FnOnce(&mut Shard<H::Waker>) -> R,
+    ) -> R {
+        self.host.shared(store, hash, work)
+    }
+    fn slot(&self, parts: &[&[u8]]) -> Option<Slot> {
+        self.host.slot(parts)
+    }
+    fn recall(&self, slot: &Slot) -> Option<Vec<u8>> {
+        self.host.recall(slot)
+    }
+    fn leave(&self, slot: &Slot, value: &[u8]) {
+        self.host.leave(slot, value);
     }
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
         if section == Section::Request {

@@ -8,13 +8,16 @@ use serde::Deserialize;
 
 use super::steps::Shipped;
 use crate::arrival::{Arrival, Looks};
+use crate::callout::{Callout, CalloutId, DispatchError, Errand, Event, Outcome};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::log_headers::RequestId;
-use crate::filter::{FilterSet, Phases, Request, Response};
+use crate::filter::{FilterSet, Home, Phases, Request, Response};
 use crate::flow::Flow;
-use crate::host::{Attribute, Counter, Edit, Host, Level, Repeated, Section};
-use crate::metrics::{CounterName, Outcome};
+use crate::host::{Attribute, Edit, Host, Level, Metric, Repeated, Section, UnixTime};
+use crate::metrics::{Measure, MetricName};
+use crate::store::{Shard, Slot, StoreId, StoreSpec};
+use crate::stream::Waiting;
 use crate::syntax::path::PathError;
 use crate::when::When;
 
@@ -55,8 +58,10 @@ pub(super) struct Step<X> {
     pub(super) when: Option<When>,
     pub(super) kind: Kind<X>,
     pub(super) phases: Phases,
-    /// Counters of this step: `allowed`, `observed`, then one for each denial.
-    pub(super) counters: u32,
+    /// Metrics of this step: `allowed`, `observed`, one for each denial, then the filter's own.
+    metrics: u32,
+    pub(super) home: Home,
+    index: usize,
     pub(super) denials: Vec<Denial>,
     /// Request fields that its response phase needs.
     kept: Vec<FieldName>,
@@ -85,14 +90,16 @@ impl<X: FilterSet> Step<X> {
             // What is observed of the response is logged with it.
             kept.push(FieldName::X_REQUEST_ID.clone());
         }
-        let counters = 0;
+        let home = Home { meters: 0, store: StoreId(u32::MAX) };
         let mut step = Self {
             name,
             mode,
             when,
             kind,
             phases,
-            counters,
+            metrics: 0,
+            home,
+            index: 0,
             denials,
             kept,
             remembers: false,
@@ -103,26 +110,36 @@ impl<X: FilterSet> Step<X> {
         step
     }
 
-    /// Gives the step its counters: the next ones of the policy's list.
-    pub(super) fn number_counters(&mut self, list: &mut Vec<CounterName>) {
-        self.counters = u32::try_from(list.len()).unwrap_or(u32::MAX);
-        let outcomes = [Outcome::Allowed, Outcome::Observed]
-            .into_iter()
-            .chain(self.denials.iter().map(|denial| Outcome::Denied(*denial)));
-        list.extend(outcomes.map(|outcome| CounterName { filter: self.name.clone(), outcome }));
+    /// Gives the step its place and its metrics, the next ones of the policy's list.
+    pub(super) fn place(&mut self, index: usize, list: &mut Vec<MetricName>) {
+        self.index = index;
+        self.metrics = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        let mut add = |measure| list.push(MetricName { filter: self.name.clone(), measure });
+        add(Measure::Allowed);
+        add(Measure::Observed);
+        self.denials.iter().for_each(|denial| add(Measure::Denied(*denial)));
+        let meters = each!(&self.kind, f => f.meters());
+        meters.iter().for_each(|meter| add(Measure::Own(meter)));
+        let meters = list.len().saturating_sub(meters.len());
+        self.home.meters = u32::try_from(meters).unwrap_or(u32::MAX);
+    }
+
+    pub(super) fn store(&self) -> Option<&StoreSpec> {
+        each!(&self.kind, f => f.store())
     }
 
     /// Counts what became of a request; a denial that the filter did not declare has no counter.
-    fn count<H: Host>(&self, host: &H, outcome: Outcome) {
-        let place = match outcome {
-            Outcome::Allowed => Some(0),
-            Outcome::Observed => Some(1),
-            Outcome::Denied(denial) => {
+    fn count<H: Host>(&self, host: &H, measure: Measure) {
+        let place = match measure {
+            Measure::Allowed => Some(0),
+            Measure::Observed => Some(1),
+            Measure::Own(_) => None,
+            Measure::Denied(denial) => {
                 self.denials.iter().position(|d| *d == denial).map(|i| i.saturating_add(2))
             }
         };
         if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
-            host.add(Counter(self.counters.saturating_add(place)), 1);
+            host.add(Metric(self.metrics.saturating_add(place)), 1);
         }
     }
 
@@ -173,17 +190,70 @@ impl<X: FilterSet> Step<X> {
         request: &mut Request<'_>,
         effect: &mut Effect,
     ) -> Flow<'s> {
-        let mut view = StepHost { host, mode: self.mode, edited: false, held_back: false };
+        let mut view = self.view(host);
         let flow = each!(&self.kind, f => f.on_request(&mut view, request));
-        let StepHost { edited, held_back, .. } = view;
+        let (edited, held_back) = (view.edited, view.held_back);
         effect.edited = edited;
+        self.decided(flow, held_back, host, effect)
+    }
+
+    /// Brings an event to a filter that has paused the request, and counts what became of that.
+    pub(super) fn on_event<'s, H: Host>(
+        &'s self,
+        event: Event<'_>,
+        host: &mut H,
+        request: &mut Request<'_>,
+        effect: &mut Effect,
+    ) -> Flow<'s> {
+        let mut view = self.view(host);
+        let flow = each!(&self.kind, f => f.on_event(event, &mut view, request));
+        let (edited, held_back) = (view.edited, view.held_back);
+        effect.edited = edited;
+        self.decided(flow, held_back, host, effect)
+    }
+
+    /// Brings an event to a filter whose request has gone; whether it waits for nothing more.
+    pub(super) fn on_late_event<H: Host>(
+        &self,
+        event: Event<'_>,
+        host: &mut H,
+        request: &mut Request<'_>,
+    ) -> bool {
+        let mut view = self.view(host);
+        each!(&self.kind, f => f.on_event(event, &mut view, request)) != Flow::Pause
+    }
+
+    /// The filter's request has gone.
+    pub(super) fn on_gone<H: Host>(&self, waiting: Waiting, host: &H) {
+        each!(&self.kind, f => f.on_gone(waiting, host, self.home));
+    }
+
+    /// A callout that the filter sent out has ended.
+    pub(super) fn on_errand<H: Host>(&self, errand: Errand, outcome: Outcome<'_>, host: &H) {
+        each!(&self.kind, f => f.on_errand(errand, outcome, host, self.home));
+    }
+
+    fn view<'h, H: Host>(&self, host: &'h mut H) -> StepHost<'h, H> {
+        StepHost { host, mode: self.mode, step: self.index, edited: false, held_back: false }
+    }
+
+    /// Counts what became of a request, and says what the chain does with it.
+    fn decided<'s, H: Host>(
+        &self,
+        flow: Flow<'s>,
+        held_back: bool,
+        host: &mut H,
+        effect: &mut Effect,
+    ) -> Flow<'s> {
         match (flow, self.mode) {
             (Flow::Continue, _) if held_back && self.only_edits() => {
                 effect.observed = true;
                 self.observed(host, "edited");
             }
             (Flow::Continue, _) if self.counts_once() => {}
-            (Flow::Continue, _) => self.count(host, Outcome::Allowed),
+            (Flow::Continue, _) => self.count(host, Measure::Allowed),
+            (Flow::Pause, Mode::Enforce) => return Flow::Pause,
+            (Flow::Pause, Mode::Observe) => self.observed(host, "paused"),
             (Flow::Reply(reply), Mode::Enforce) => {
                 self.denied(host, reply.denial);
                 return Flow::Reply(reply);
@@ -203,7 +273,7 @@ impl<X: FilterSet> Step<X> {
     }
 
     fn count_observed<H: Host>(&self, host: &mut H, verdict: &'static str) {
-        self.count(host, Outcome::Observed);
+        self.count(host, Measure::Observed);
         host.note(&self.observed_note, verdict.as_bytes());
     }
 
@@ -225,7 +295,7 @@ impl<X: FilterSet> Step<X> {
 
     /// Counts and logs a verdict that is carried out.
     pub(super) fn denied<H: Host>(&self, host: &H, denial: Denial) {
-        self.count(host, Outcome::Denied(denial));
+        self.count(host, Measure::Denied(denial));
         if host.logs(Level::Debug) {
             let id = RequestId(host.values(Section::Request, FieldName::X_REQUEST_ID).next());
             host.log(Level::Debug, format_args!("{id} denied {}: {}", self.name, denial.slug()));
@@ -240,7 +310,7 @@ impl<X: FilterSet> Step<X> {
         response: &mut Response<'_>,
         observed: bool,
     ) {
-        let mut view = StepHost { host, mode: self.mode, edited: false, held_back: false };
+        let mut view = self.view(host);
         each!(&self.kind, f => f.on_response(&mut view, response));
         let held_back = view.held_back;
         if observed || (self.phases.request() && !self.counts_once()) {
@@ -253,7 +323,7 @@ impl<X: FilterSet> Step<X> {
                 self.log_observed(host, id, "edited");
             }
         } else {
-            self.count(host, Outcome::Allowed);
+            self.count(host, Measure::Allowed);
         }
     }
 }
@@ -271,11 +341,14 @@ pub(super) struct Effect {
 struct StepHost<'h, H> {
     host: &'h mut H,
     mode: Mode,
+    step: usize,
     edited: bool,
     held_back: bool,
 }
 
 impl<H: Host> Host for StepHost<'_, H> {
+    type Waker = H::Waker;
+
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.host.fields(section)
     }
@@ -293,6 +366,9 @@ impl<H: Host> Host for StepHost<'_, H> {
     ) -> Result<Option<&'a [u8]>, Repeated> {
         self.host.sole(section, name)
     }
+    fn has(&self, section: Section, name: &FieldName) -> bool {
+        self.host.has(section, name)
+    }
     fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
         self.host.attribute(attribute)
     }
@@ -302,8 +378,46 @@ impl<H: Host> Host for StepHost<'_, H> {
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {
         self.host.log(level, message);
     }
-    fn add(&self, counter: Counter, n: u64) {
+    fn now(&self) -> UnixTime {
+        self.host.now()
+    }
+    fn add(&self, counter: Metric, n: u64) {
         self.host.add(counter, n);
+    }
+    fn shift(&self, gauge: Metric, by: i64) {
+        self.host.shift(gauge, by);
+    }
+    fn record(&self, histogram: Metric, value: u64) {
+        self.host.record(histogram, value);
+    }
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
+        self.host.dispatch(callout)
+    }
+    fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError> {
+        self.host.send_out(callout, Errand { step: self.step, ..errand })
+    }
+    fn waker(&self) -> H::Waker {
+        self.host.waker()
+    }
+    fn wake(&self, waker: H::Waker) {
+        self.host.wake(waker);
+    }
+    fn shared<R>(
+        &self,
+        store: StoreId,
+        hash: u64,
+        work: impl FnOnce(&mut Shard<H::Waker>) -> R,
+    ) -> R {
+        self.host.shared(store, hash, work)
+    }
+    fn slot(&self, parts: &[&[u8]]) -> Option<Slot> {
+        self.host.slot(parts)
+    }
+    fn recall(&self, slot: &Slot) -> Option<Vec<u8>> {
+        self.host.recall(slot)
+    }
+    fn leave(&self, slot: &Slot, value: &[u8]) {
+        self.host.leave(slot, value);
     }
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
         match self.mode {

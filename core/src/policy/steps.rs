@@ -4,10 +4,11 @@ use crate::filter::basic_auth::BasicAuth;
 use crate::filter::headers::Headers;
 use crate::filter::log_headers::LogHeaders;
 use crate::filter::require_header::RequireHeader;
+use crate::filter::token_exchange::TokenExchange;
 
 crate::filters! {
     /// The filters that ship.
-    pub enum Shipped { LogHeaders, RequireHeader, BasicAuth, Headers }
+    pub enum Shipped { LogHeaders, RequireHeader, BasicAuth, Headers, TokenExchange }
 }
 
 crate::filters! {

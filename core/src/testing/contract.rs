@@ -8,9 +8,14 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::corpus::FieldLines;
+use super::corpus::{FieldLines, NOWHERE};
+use crate::callout::Errand;
 use crate::fields::{FieldName, FieldValue};
-use crate::host::{Attribute, Counter, Edit, Host, Level, Repeated, Section};
+use crate::host::{Attribute, Edit, Host, Level, Metric, Repeated, Section};
+
+pub use self::sharing::{sharing, store};
+
+mod sharing;
 
 /// All of the contract.
 ///
@@ -32,6 +37,7 @@ pub fn contract<H: Host>(make: impl Fn(Section, FieldLines) -> H) {
         };
         fields_come_in_order(section, make);
         values_are_all_of_a_field(section, make);
+        what_is_there_is_known_at_first_sight(section, make);
         sole_refuses_repeats(section, make);
         bytes_are_bytes(section, make);
         set_replaces_all(section, make);
@@ -84,6 +90,21 @@ fn values_are_all_of_a_field<H: Host>(section: Section, make: impl Fn(&[Line<'_>
     assert_eq!(values(&host, section, &name("X-A")), [b"1".to_vec(), b"".to_vec(), b"1".to_vec()]);
     assert_eq!(values(&host, section, &name("x-absent")), [b""; 0]);
     assert_eq!(host.values(section, &name("x-a")).next(), Some(&b"1"[..]), "the first alone");
+    assert!(host.has(section, &name("X-A")) && !host.has(section, &name("x-absent")));
+}
+
+fn what_is_there_is_known_at_first_sight<H: Host>(
+    section: Section,
+    make: impl Fn(&[Line<'_>]) -> H,
+) {
+    let mut host = make(&[("x-a", b"1"), ("x-empty", b"")]);
+    assert!(host.has(section, &name("x-a")) && host.has(section, &name("x-empty")));
+    assert!(!host.has(section, &name("x-new")));
+    host.edit(section, Edit::Set(&name("x-new"), value(b"1")));
+    host.edit(section, Edit::Remove(&name("x-a")));
+    assert!(host.has(section, &name("x-new")) && !host.has(section, &name("x-a")));
+    assert_eq!(own_lines(&host, section), owned(&[("x-empty", b""), ("x-new", b"1")]));
+    assert!(host.has(section, &name("x-new")) && !host.has(section, &name("x-a")));
 }
 
 fn sole_refuses_repeats<H: Host>(section: Section, make: impl Fn(&[Line<'_>]) -> H) {
@@ -130,6 +151,7 @@ fn remove_removes_all<H: Host>(section: Section, make: impl Fn(&[Line<'_>]) -> H
     host.edit(section, Edit::Remove(&name("x-absent")));
     assert_eq!(own_lines(&host, section), owned(&[("x-b", b"b")]));
     assert_eq!(host.sole(section, &name("x-a")), Ok(None));
+    assert!(!host.has(section, &name("x-a")) && host.has(section, &name("x-b")));
 }
 
 fn edits_are_seen_by_later_reads<H: Host>(section: Section, make: impl Fn(&[Line<'_>]) -> H) {
@@ -174,7 +196,16 @@ fn lent_bytes_stay<H: Host>(section: Section, make: impl Fn(&[Line<'_>]) -> H) {
         host.log(level, format_args!("a contract: {}", "x".repeat(300)));
         host.logs(level);
     }
-    host.add(Counter(0), 1);
+    host.add(Metric(0), 1);
+    // Metrics that no policy has.
+    host.shift(Metric(u32::MAX), -1);
+    host.record(Metric(u32::MAX), 1);
+    let before = host.now();
+    // Whether or not they get out.
+    let callout = sharing::callout(NOWHERE, b"content");
+    let _ = (host.dispatch(&callout), host.send_out(&callout, Errand::new(())));
+    host.wake(host.waker());
+    assert!(before <= host.now(), "time goes on");
     assert_eq!(host.attribute(Attribute::SourceAddress), None);
     assert_eq!(host.sole(section, &b), Ok(Some(&b"too"[..])));
     assert_eq!(host.fields(section).count(), listed.len());

@@ -20,6 +20,17 @@
 //! chunked = false               # HTTP/1.1: chunked, HTTP/2: no content-length
 //! trailers = []
 //! http = "1.1"                  # or "2"
+//! [[case.callout]]              # what the filters ask other services, in order; nothing else may be asked
+//! cluster = "auth"              # what it must be; all optional, and what is not named is not compared
+//! method = "POST"
+//! path = "/token?x"
+//! authority = "auth.example"
+//! headers = [["authorization", "Bearer abc"]]
+//! absent = ["cookie"]
+//! body = "whole content"        # or form = [["scope", "a b"]]: all members, in any order
+//! timeout_ms = 1000             # not seen on a real Envoy
+//! answer = { status = 200, headers = [], body = "a token" }   # as `response`, or:
+//! # fails = "reset"             # half-way through its answer; "timeout"; "unreachable" (cluster "nowhere" alone)
 //! [case.response]               # what the upstream answers; same fields, and status = 200
 //! [case.expect]
 //! status = 401
@@ -44,7 +55,18 @@
 //! config_error = ["/filters/0/basic_auth/rules"]   # in place of request and expect
 //! config_error_lacks = ["s3cret"]                  # optional
 //! on_envoy = true                                  # tried on a real Envoy as well
+//!
+//! [[case]]
+//! name = "an answer is remembered"
+//! repeat = 3                    # the request is sent so often, one after another; default 1
+//! advance_ms = 1000             # time between two of them, `only = "memory"`; in memory it stands still else
+//! [case.expect]                 # of the last time; counters, logs and callouts are of all together
+//! status = 200
 //! ```
+//!
+//! The cluster `nowhere` has a host that refuses connections; `missing` is a cluster that does not
+//! exist, so that no callout gets out; any other one leads to the service. Cases share what the
+//! process shares: one with a cache wants a credential that no other case has.
 //!
 //! In the values of fields `\xNN` is one byte and `\\` a backslash, so single quotes are handy:
 //! TOML itself leaves a backslash alone there. For a field named in `headers` exactly the values
@@ -62,8 +84,13 @@ use std::vec::Vec;
 
 use serde::Deserialize;
 
+pub use self::callout::{
+    CalloutEnd, CalloutReply, ExpectCallout, NO_CLUSTER, NOWHERE, PlannedCallout, SeenCallout,
+    Service,
+};
 pub use self::verdict::{LogLine, Mismatch, Seen, SeenUpstream, refusals, verdicts};
 
+mod callout;
 mod raw;
 mod verdict;
 
@@ -127,14 +154,20 @@ pub enum Plan {
     Refusal(Refusal),
 }
 
-/// A request, what the upstream answers to it, and what must come of it.
+/// A request, what is asked and answered because of it, and what must come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// What the client sends.
     pub request: Request,
+    /// How often it is sent, one after another; at least 1.
+    pub repeat: usize,
+    /// How much time passes between two times, in milliseconds; other than 0 in memory alone.
+    pub advance_ms: u64,
+    /// The callouts, of all times together, in order.
+    pub callouts: Vec<PlannedCallout>,
     /// What the upstream answers, if it is reached.
     pub response: Response,
-    /// What must come of it.
+    /// What must come of it, the last time.
     pub expect: Expect,
 }
 
@@ -241,7 +274,8 @@ pub struct Expect {
     pub details: Option<String>,
     /// What reaches the upstream.
     pub upstream: Option<ExpectUpstream>,
-    /// How much each counter grows; of a filter that is named, no other counter may.
+    /// How much each counter grows, all times together; of a filter that is named, no other counter
+    /// may.
     pub counters: BTreeMap<String, u64>,
     /// Values left for the access log; an empty one must not be there.
     pub notes: BTreeMap<String, String>,

@@ -2,18 +2,17 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 
-use super::corpus::{self, Exchange, FieldLines, Seen, SeenUpstream};
-use crate::fields::FieldName;
-use crate::filter::FilterSet;
-use crate::host::{Attribute, Counter, Edit, Host, Level, Section};
-use crate::policy::{Answer, Policy};
-use crate::scratch::Scratch;
-use crate::stream::Stream;
+use super::corpus::FieldLines;
+use super::world::{Sender, StreamNumber, World};
+use crate::callout::{Callout, CalloutId, DispatchError, Errand};
+use crate::host::{Attribute, Edit, Host, Level, Metric, Section, UnixTime};
+use crate::store::{Shard, Slot, StoreId};
 
 /// One log line.
 pub type LogLine = (Level, String);
@@ -33,7 +32,13 @@ pub struct MemoryHost {
     pub reroutes: usize,
     /// The least level that is logged; `None` for none.
     pub level: Option<Level>,
+    /// What it shares with other streams.
+    pub world: Rc<World>,
+    /// Its number among them.
+    pub number: StreamNumber,
     counters: RefCell<BTreeMap<usize, u64>>,
+    gauges: RefCell<BTreeMap<usize, i64>>,
+    recorded: RefCell<Vec<(usize, u64)>>,
     log: RefCell<Vec<LogLine>>,
 }
 
@@ -46,6 +51,16 @@ impl MemoryHost {
     /// The log lines so far.
     pub fn log_lines(&self) -> Vec<LogLine> {
         self.log.borrow().clone()
+    }
+
+    /// How far a gauge moved.
+    pub fn gauge(&self, gauge: usize) -> i64 {
+        self.gauges.borrow().get(&gauge).copied().unwrap_or_default()
+    }
+
+    /// What was recorded in histograms, each with its place.
+    pub fn recorded(&self) -> Vec<(usize, u64)> {
+        self.recorded.borrow().clone()
     }
 
     /// How much a counter grew.
@@ -62,6 +77,8 @@ impl MemoryHost {
 }
 
 impl Host for MemoryHost {
+    type Waker = StreamNumber;
+
     fn fields(&self, section: Section) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.section(section).iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
@@ -74,10 +91,50 @@ impl Host for MemoryHost {
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {
         self.log.borrow_mut().push((level, message.to_string()));
     }
-    fn add(&self, counter: Counter, n: u64) {
+    fn add(&self, counter: Metric, n: u64) {
         let mut counters = self.counters.borrow_mut();
         let count = counters.entry(counter.index()).or_default();
         *count = count.saturating_add(n);
+    }
+    fn now(&self) -> UnixTime {
+        self.world.now.get()
+    }
+    fn shift(&self, gauge: Metric, by: i64) {
+        let mut gauges = self.gauges.borrow_mut();
+        let value = gauges.entry(gauge.index()).or_default();
+        *value = value.saturating_add(by);
+    }
+    fn record(&self, histogram: Metric, value: u64) {
+        self.recorded.borrow_mut().push((histogram.index(), value));
+    }
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
+        self.world.send(callout, Sender::Stream(self.number))
+    }
+    fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError> {
+        self.world.send(callout, Sender::Errand(errand)).map(|_| ())
+    }
+    fn waker(&self) -> StreamNumber {
+        self.number
+    }
+    fn wake(&self, waker: StreamNumber) {
+        self.world.woken.borrow_mut().push(waker);
+    }
+    fn shared<R>(
+        &self,
+        store: StoreId,
+        hash: u64,
+        work: impl FnOnce(&mut Shard<StreamNumber>) -> R,
+    ) -> R {
+        self.world.shared(store, hash, work)
+    }
+    fn slot(&self, parts: &[&[u8]]) -> Option<Slot> {
+        self.world.slot(parts)
+    }
+    fn recall(&self, slot: &Slot) -> Option<Vec<u8>> {
+        self.world.recall(slot)
+    }
+    fn leave(&self, slot: &Slot, value: &[u8]) {
+        self.world.leave(slot, value);
     }
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
         let lines = match section {
@@ -101,65 +158,4 @@ impl Host for MemoryHost {
     fn reroute(&mut self) {
         self.reroutes = self.reroutes.saturating_add(1);
     }
-}
-
-/// Runs one exchange of the corpus in memory: request, upstream, response.
-pub fn run<X: FilterSet>(policy: &Policy<X>, exchange: &Exchange) -> Seen {
-    let request = &exchange.request;
-    let mut lines = alloc::vec![
-        (b":method".to_vec(), request.method.clone().into_bytes()),
-        (b":path".to_vec(), request.path.clone().into_bytes()),
-        (b":authority".to_vec(), request.authority.clone().into_bytes()),
-        (b":scheme".to_vec(), b"http".to_vec()),
-    ];
-    lines.extend(request.message.fields.iter().cloned());
-    let mut host = MemoryHost::new(lines);
-    let (mut stream, mut scratch) = (Stream::default(), Scratch::default());
-    let mut seen = Seen::default();
-    match policy.on_request(&mut stream, &mut host, &mut scratch) {
-        Answer::Reply(reply) => {
-            seen.status = reply.status;
-            seen.fields = reply.fields().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
-            seen.body = reply.body.to_vec();
-            seen.details = reply.details.into_owned();
-        }
-        Answer::Continue => {
-            let value = |name: &'static FieldName| {
-                host.values(Section::Request, name).next().unwrap_or_default()
-            };
-            seen.upstream = Some(SeenUpstream {
-                method: String::from_utf8_lossy(value(FieldName::METHOD)).into_owned(),
-                path: value(FieldName::PATH).to_vec(),
-                fields: host
-                    .request
-                    .iter()
-                    .filter(|(n, _)| !n.starts_with(b":"))
-                    .cloned()
-                    .collect(),
-                body_bytes: u64::try_from(request.message.body.len()).unwrap_or(u64::MAX),
-                ..SeenUpstream::default()
-            });
-            // Not every host has the request any more when the response comes.
-            host.request.clear();
-            let response = &exchange.response;
-            host.response.push((b":status".to_vec(), response.status.to_string().into_bytes()));
-            host.response.extend(response.message.fields.iter().cloned());
-            policy.on_response(&mut stream, &mut host, &mut scratch);
-            seen.status = response.status;
-            seen.fields =
-                host.response.iter().filter(|(n, _)| !n.starts_with(b":")).cloned().collect();
-            seen.body = response.message.body.clone();
-            seen.details = "via_upstream".to_string();
-        }
-    }
-    for (i, counter) in policy.counters().iter().enumerate() {
-        seen.counters.insert(counter.module().to_string(), host.count(i));
-    }
-    seen.notes = host.notes.clone();
-    seen.logs = host
-        .log_lines()
-        .into_iter()
-        .map(|(level, message)| corpus::LogLine { level: level.name().to_string(), message })
-        .collect();
-    seen
 }

@@ -15,6 +15,10 @@ pub type FilterModule = *const c_void;
 pub type ConfigEnvoy = *mut c_void;
 /// The module's per-configuration object.
 pub type ConfigModule = *const c_void;
+/// Envoy's scheduler of a stream.
+pub type FilterScheduler = *mut c_void;
+/// Envoy's scheduler of a configuration.
+pub type ConfigScheduler = *mut c_void;
 
 /// Bytes that belong to Envoy. The pointer may be null where the length is zero.
 #[repr(C)]
@@ -218,6 +222,34 @@ abi_enum! {
         InvalidLabels = 2,
         /// Metrics can be defined while the configuration is loaded only.
         Frozen = 3,
+    }
+}
+
+abi_enum! {
+    /// How the start of a callout went.
+    CalloutInitResult {
+        /// It is under way.
+        Success = 0,
+        /// One of `:method`, `:path` and `:authority` is missing.
+        MissingRequiredHeaders = 1,
+        /// This worker knows no such cluster.
+        ClusterNotFound = 2,
+        /// Envoy has given out this id already.
+        DuplicateCalloutId = 3,
+        /// Envoy could not send it.
+        CannotCreateRequest = 4,
+    }
+}
+
+abi_enum! {
+    /// How a callout ended. A timeout and a connection that failed are successes, of status 504 and 503.
+    CalloutResult {
+        /// With an answer.
+        Success = 0,
+        /// The connection was reset half-way.
+        Reset = 1,
+        /// The answer is larger than Envoy takes.
+        ExceedResponseBufferLimit = 2,
     }
 }
 

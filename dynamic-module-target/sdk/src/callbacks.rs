@@ -11,20 +11,21 @@ use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::abi::{
-    ConfigEnvoy, FilterEnvoy, ModuleBuffer, ModuleHeader, RawEnvoyBuffer, RawEnvoyHeader,
+    ConfigEnvoy, ConfigScheduler, FilterEnvoy, FilterScheduler, ModuleBuffer, ModuleHeader,
+    RawEnvoyBuffer, RawEnvoyHeader,
 };
 
 /// Declares the table: its type, the way to fill it, and one function per entry that calls it.
 macro_rules! callbacks {
     (
         required { $($name:ident = $symbol:literal ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, unset $unset:expr;)* }
-        newer { $($new:ident = $new_symbol:literal ($($new_arg:ident: $new_ty:ty),* $(,)?);)* }
+        newer { $($new:ident = $new_symbol:literal ($($new_arg:ident: $new_ty:ty),* $(,)?) $(-> $new_ret:ty)?;)* }
     ) => {
         /// One function for each callback.
         #[derive(Clone, Copy)]
         pub(crate) struct Callbacks {
             $(pub(crate) $name: unsafe extern "C" fn($($ty),*) $(-> $ret)?,)*
-            $(pub(crate) $new: Option<unsafe extern "C" fn($($new_ty),*)>,)*
+            $(pub(crate) $new: Option<unsafe extern "C" fn($($new_ty),*) $(-> $new_ret)?>,)*
         }
 
         impl Callbacks {
@@ -46,7 +47,7 @@ macro_rules! callbacks {
                     },)*
                     $($new: {
                         // SAFETY: as above; null becomes `None`.
-                        unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($new_ty),*)>>(find($new_symbol)) }
+                        unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($new_ty),*) $(-> $new_ret)?>>(find($new_symbol)) }
                     },)*
                 })
             }
@@ -96,10 +97,10 @@ macro_rules! callbacks {
         $(
             /// The callback, where the host has it.
             #[inline]
-            pub(crate) fn $new() -> Option<unsafe extern "C" fn($($new_ty),*)> {
+            pub(crate) fn $new() -> Option<unsafe extern "C" fn($($new_ty),*) $(-> $new_ret)?> {
                 let function = table::$new.load(Ordering::Relaxed);
                 // SAFETY: null is `None`; anything else was stored from a function of this type.
-                unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($new_ty),*)>>(function) }
+                unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($new_ty),*) $(-> $new_ret)?>>(function) }
             }
         )*
     };
@@ -115,7 +116,31 @@ callbacks! {
             config: ConfigEnvoy, name: ModuleBuffer<'_>, label_names: *mut ModuleBuffer<'_>,
             label_names_length: usize, id: *mut usize,
         ) -> u32, unset 1;
+        define_gauge = c"envoy_dynamic_module_callback_http_filter_config_define_gauge"(
+            config: ConfigEnvoy, name: ModuleBuffer<'_>, label_names: *mut ModuleBuffer<'_>,
+            label_names_length: usize, id: *mut usize,
+        ) -> u32, unset 1;
+        define_histogram = c"envoy_dynamic_module_callback_http_filter_config_define_histogram"(
+            config: ConfigEnvoy, name: ModuleBuffer<'_>, label_names: *mut ModuleBuffer<'_>,
+            label_names_length: usize, id: *mut usize,
+        ) -> u32, unset 1;
         increment_counter = c"envoy_dynamic_module_callback_http_filter_increment_counter"(
+            filter: FilterEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32, unset 1;
+        increase_gauge = c"envoy_dynamic_module_callback_http_filter_increment_gauge"(
+            filter: FilterEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32, unset 1;
+        decrease_gauge = c"envoy_dynamic_module_callback_http_filter_decrement_gauge"(
+            filter: FilterEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32, unset 1;
+        set_gauge = c"envoy_dynamic_module_callback_http_filter_set_gauge"(
+            filter: FilterEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32, unset 1;
+        record_histogram_value = c"envoy_dynamic_module_callback_http_filter_record_histogram_value"(
             filter: FilterEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
             label_values_length: usize, value: u64,
         ) -> u32, unset 1;
@@ -154,8 +179,60 @@ callbacks! {
         clear_route_cache = c"envoy_dynamic_module_callback_http_clear_route_cache"(
             filter: FilterEnvoy,
         ), unset ();
+        continue_decoding = c"envoy_dynamic_module_callback_http_filter_continue_decoding"(
+            filter: FilterEnvoy,
+        ), unset ();
+        http_callout = c"envoy_dynamic_module_callback_http_filter_http_callout"(
+            filter: FilterEnvoy, id: *mut u64, cluster: ModuleBuffer<'_>,
+            headers: *mut ModuleHeader<'_>, headers_size: usize, body: ModuleBuffer<'_>,
+            timeout_milliseconds: u64,
+        ) -> u32, unset 4;
+        config_http_callout = c"envoy_dynamic_module_callback_http_filter_config_http_callout"(
+            config: ConfigEnvoy, id: *mut u64, cluster: ModuleBuffer<'_>,
+            headers: *mut ModuleHeader<'_>, headers_size: usize, body: ModuleBuffer<'_>,
+            timeout_milliseconds: u64,
+        ) -> u32, unset 4;
+        scheduler_new = c"envoy_dynamic_module_callback_http_filter_scheduler_new"(
+            filter: FilterEnvoy,
+        ) -> FilterScheduler, unset core::ptr::null_mut();
+        scheduler_commit = c"envoy_dynamic_module_callback_http_filter_scheduler_commit"(
+            scheduler: FilterScheduler, event: u64,
+        ), unset ();
+        scheduler_delete = c"envoy_dynamic_module_callback_http_filter_scheduler_delete"(
+            scheduler: FilterScheduler,
+        ), unset ();
+        config_scheduler_new = c"envoy_dynamic_module_callback_http_filter_config_scheduler_new"(
+            config: ConfigEnvoy,
+        ) -> ConfigScheduler, unset core::ptr::null_mut();
+        config_scheduler_commit = c"envoy_dynamic_module_callback_http_filter_config_scheduler_commit"(
+            scheduler: ConfigScheduler, event: u64,
+        ), unset ();
+        config_scheduler_delete = c"envoy_dynamic_module_callback_http_filter_config_scheduler_delete"(
+            scheduler: ConfigScheduler,
+        ), unset ();
     }
     newer {
+        // 1.39
+        config_increment_counter = c"envoy_dynamic_module_callback_http_filter_config_increment_counter"(
+            config: ConfigEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32;
+        config_increase_gauge = c"envoy_dynamic_module_callback_http_filter_config_increment_gauge"(
+            config: ConfigEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32;
+        config_decrease_gauge = c"envoy_dynamic_module_callback_http_filter_config_decrement_gauge"(
+            config: ConfigEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32;
+        config_set_gauge = c"envoy_dynamic_module_callback_http_filter_config_set_gauge"(
+            config: ConfigEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32;
+        config_record_histogram_value = c"envoy_dynamic_module_callback_http_filter_config_record_histogram_value"(
+            config: ConfigEnvoy, id: usize, label_values: *mut ModuleBuffer<'_>,
+            label_values_length: usize, value: u64,
+        ) -> u32;
         // 1.40
         log_v2 = c"envoy_dynamic_module_callback_log_v2"(
             level: u32, message: ModuleBuffer<'_>, file: ModuleBuffer<'_>, line: u32,

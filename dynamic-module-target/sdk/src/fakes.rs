@@ -6,25 +6,38 @@
 //!
 //! It is strict where Envoy is unforgiving: any setter moves all fields of its section, so a view that
 //! outlived its loan is an error under Miri; an empty value is lent as a null pointer; a local reply
-//! calls the local-reply hook before the callback returns.
+//! calls the local-reply hook before the callback returns, and a test can make more hooks run inside.
+//!
+//! The thread that loads a configuration is the main thread; any thread may have streams of it. What a
+//! scheduler commits waits until the test [runs](FakeStream::run_scheduled) it, where it belongs.
 
 mod callbacks;
+mod callouts;
 mod log;
+mod metrics;
+mod request;
+mod schedulers;
+mod stream;
 
-use core::cell::{Cell, RefCell};
+use core::ffi::c_void;
 use core::marker::PhantomData;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
-use crate::abi::{
-    AttributeId, ConfigModule, FilterEnvoy, FilterModule, HeaderType, HeadersStatus,
-    LocalReplyStatus, RawEnvoyBuffer,
-};
+use crate::abi::{ConfigEnvoy, ConfigModule, RawEnvoyBuffer, RawEnvoyHeader};
 use crate::config::HttpFilterConfig;
 use crate::hooks;
-use crate::http_filter::EnvoyHttpFilter;
+use crate::stream::Loaded;
+use callouts::Callouts;
+use metrics::Metrics;
+use schedulers::Inbox;
 
+pub use callouts::{CalloutPlan, FakeAnswer, FakeCallout};
 pub use log::{LogLine, set_log_level, take_logs};
+pub use request::{FakeRequest, LocalReply};
+pub use stream::FakeStream;
 
 /// A field or a list of them, in order.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -32,109 +45,124 @@ pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 /// A loaded configuration of `C`, and the metrics that it has defined.
 #[derive(Debug)]
 pub struct FakeEnvoy<C: HttpFilterConfig> {
-    host: Rc<ConfigHost>,
-    module: ConfigModule,
+    host: Arc<ConfigHost>,
     config: PhantomData<C>,
 }
 
-/// A request that is about to arrive.
-#[derive(Clone, Debug, Default)]
-pub struct FakeRequest {
-    headers: Fields,
-    strings: BTreeMap<AttributeId, Vec<u8>>,
-    ints: BTreeMap<AttributeId, u64>,
-    bools: BTreeMap<AttributeId, bool>,
-}
-
-/// A stream, from the making of its filter to its end, which is when this is dropped.
-#[derive(Debug)]
-pub struct FakeStream<'e, C: HttpFilterConfig> {
-    host: Rc<StreamHost>,
-    /// Of `host`.
-    handle: EnvoyHttpFilter,
-    envoy: PhantomData<&'e FakeEnvoy<C>>,
-}
-
-/// What a module answered a request with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalReply {
-    /// Status code.
-    pub status: u32,
-    /// Header fields, names in lower case.
-    pub headers: Fields,
-    /// Body; empty if there is none.
-    pub body: Vec<u8>,
-    /// Response-code details.
-    pub details: String,
+/// Leaves out what Envoy 1.38 lacks, for the whole process: to be called before anything is loaded.
+pub fn be_envoy_1_38() {
+    callbacks::be_old();
 }
 
 /// What the host has of a configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ConfigHost {
-    /// By id less one.
-    counters: RefCell<Vec<(String, u64)>>,
-    frozen: Cell<bool>,
+    main: ThreadId,
+    module: AtomicPtr<c_void>,
+    callout_done: ConfigDone,
+    metrics: Metrics,
+    plan: Mutex<CalloutPlan>,
+    callouts: Callouts,
+    inbox: Arc<Inbox>,
 }
 
-/// What the host has of a stream.
-#[derive(Debug)]
-struct StreamHost {
-    config: Rc<ConfigHost>,
-    module: Cell<FilterModule>,
-    local_reply: unsafe fn(FilterEnvoy, FilterModule, u32, RawEnvoyBuffer, bool) -> u32,
-    destroy: unsafe fn(FilterModule),
-    request: RefCell<Option<Fields>>,
-    response: RefCell<Option<Fields>>,
-    attributes: FakeRequest,
-    /// Attributes that are taken from fields, kept for as long as they may be lent.
-    derived: RefCell<Vec<Box<[u8]>>>,
-    metadata: RefCell<BTreeMap<(String, String), Vec<u8>>>,
-    replies: RefCell<Vec<LocalReply>>,
-    reset: Cell<bool>,
-    route_cache_clears: Cell<usize>,
-    destroy_in_reply: Cell<bool>,
-}
+type ConfigDone = unsafe fn(
+    ConfigEnvoy,
+    ConfigModule,
+    u64,
+    u32,
+    *const RawEnvoyHeader,
+    usize,
+    *const RawEnvoyBuffer,
+    usize,
+);
 
 impl<C: HttpFilterConfig> FakeEnvoy<C> {
     /// Loads a configuration; `None` when the module refuses it.
     #[must_use]
     pub fn load(name: &str, config: &[u8]) -> Option<Self> {
         callbacks::install();
-        let host = Rc::new(ConfigHost::default());
-        let module = {
-            let envoy = Rc::as_ptr(&host).cast_mut().cast();
-            // SAFETY: the callbacks take `envoy` for a `ConfigHost`; name and bytes outlive the call.
-            unsafe { hooks::config_new::<C>(envoy, raw(name.as_bytes()), raw(config)) }
-        };
-        host.frozen.set(true);
-        (!module.is_null()).then(|| Self { host, module, config: PhantomData })
+        let host = Arc::new(ConfigHost {
+            main: thread::current().id(),
+            module: AtomicPtr::default(),
+            callout_done: hooks::config_http_callout_done::<C>,
+            metrics: Metrics::default(),
+            plan: Mutex::default(),
+            callouts: Callouts::default(),
+            inbox: Arc::default(),
+        });
+        // SAFETY: the callbacks take a `ConfigHost`; name and bytes outlive the call.
+        let module =
+            unsafe { hooks::config_new::<C>(host.as_envoy(), raw(name.as_bytes()), raw(config)) };
+        host.metrics.lists().frozen = true;
+        host.module.store(module.cast_mut(), Ordering::Release);
+        (!module.is_null()).then(|| Self { host, config: PhantomData })
     }
 
-    /// Begins a stream: makes its filter.
+    /// The module's configuration.
+    #[must_use]
+    pub fn config(&self) -> &C {
+        // SAFETY: made by `load`, and destroyed when `self` is dropped.
+        unsafe { &(*self.host.module().cast::<Loaded<C>>()).config }
+    }
+
+    /// Begins a stream on this thread: makes its filter.
     #[must_use]
     pub fn stream(&self, request: FakeRequest) -> FakeStream<'_, C> {
-        let host = Rc::new(StreamHost {
-            config: Rc::clone(&self.host),
-            module: Cell::new(core::ptr::null()),
-            local_reply: hooks::local_reply::<C>,
-            destroy: hooks::destroy::<C>,
-            request: RefCell::new(Some(request.headers.clone())),
-            response: RefCell::default(),
-            attributes: request,
-            derived: RefCell::default(),
-            metadata: RefCell::default(),
-            replies: RefCell::default(),
-            reset: Cell::new(false),
-            route_cache_clears: Cell::new(0),
-            destroy_in_reply: Cell::new(false),
-        });
-        // SAFETY: the configuration lives as long as `self`; the callbacks take a `StreamHost`.
-        host.module.set(unsafe { hooks::filter_new::<C>(self.module, host.as_envoy()) });
-        // Hosts before 1.40 cannot take null.
-        assert!(!host.module.get().is_null(), "a filter");
-        // SAFETY: the stream keeps `host` for as long as it lends the handle, and no hook runs then.
-        let handle = unsafe { EnvoyHttpFilter::new(host.as_envoy()) };
-        FakeStream { host, handle, envoy: PhantomData }
+        FakeStream::new(&self.host, request)
+    }
+
+    /// Says what becomes of callouts from now on, those of streams included.
+    pub fn plan(&self, plan: CalloutPlan) {
+        *self.host.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+    }
+
+    /// Says that there is no such cluster.
+    pub fn unknown_cluster(&self, name: &str) {
+        self.host.callouts.unknown_cluster(name);
+    }
+
+    /// The callouts of the configuration that are under way.
+    #[must_use]
+    pub fn callouts(&self) -> Vec<FakeCallout> {
+        self.host.callouts.list()
+    }
+
+    /// Ends a callout of the configuration; `false` if it is not under way. On the main thread.
+    ///
+    /// # Panics
+    ///
+    /// On another thread.
+    pub fn answer(&self, id: u64, answer: FakeAnswer) -> bool {
+        let under_way = self.host.callouts.end(id);
+        if under_way {
+            self.host.answer(id, answer);
+        }
+        under_way
+    }
+
+    /// Brings what schedulers of the configuration have committed, and says how much it was. On the main
+    /// thread.
+    ///
+    /// # Panics
+    ///
+    /// On another thread.
+    pub fn run_scheduled(&self) -> usize {
+        self.host.assert_main_thread();
+        core::iter::from_fn(|| self.host.inbox.take())
+            .map(|event| {
+                // SAFETY: the configuration is alive.
+                unsafe {
+                    hooks::config_scheduled::<C>(self.host.as_envoy(), self.host.module(), event);
+                }
+            })
+            .count()
+    }
+
+    /// How many schedulers of the configuration there are.
+    #[must_use]
+    pub fn schedulers(&self) -> usize {
+        schedulers::alive(&self.host.inbox)
     }
 
     /// The value of a counter; `None` if it was not defined.
@@ -146,186 +174,64 @@ impl<C: HttpFilterConfig> FakeEnvoy<C> {
     /// All counters.
     #[must_use]
     pub fn counters(&self) -> BTreeMap<String, u64> {
-        self.host.counters.borrow().iter().cloned().collect()
+        self.host.metrics.counters()
+    }
+
+    /// The value of a gauge; `None` if it was not defined.
+    #[must_use]
+    pub fn gauge(&self, name: &str) -> Option<u64> {
+        self.host.metrics.gauge(name)
+    }
+
+    /// What was recorded in a histogram; `None` if it was not defined.
+    #[must_use]
+    pub fn histogram(&self, name: &str) -> Option<Vec<u64>> {
+        self.host.metrics.histogram(name)
     }
 }
 
 impl<C: HttpFilterConfig> Drop for FakeEnvoy<C> {
     fn drop(&mut self) {
+        self.host.callouts.give_up();
         // SAFETY: made by `load`; streams borrow `self`, so none is left.
-        unsafe { hooks::config_destroy::<C>(self.module) }
+        unsafe { hooks::config_destroy::<C>(self.host.module()) }
     }
 }
 
-impl FakeRequest {
-    /// A request with these fields, pseudo-headers among them; names become lower case, and `host`
-    /// becomes `:authority`.
-    #[must_use]
-    pub fn new<K: AsRef<[u8]>, V: AsRef<[u8]>>(headers: impl IntoIterator<Item = (K, V)>) -> Self {
-        Self { headers: fields(headers), ..Self::default() }
+impl ConfigHost {
+    fn as_envoy(self: &Arc<Self>) -> ConfigEnvoy {
+        Arc::as_ptr(self).cast_mut().cast()
     }
 
-    /// With an attribute that is text. `request.*` that are not given are taken from the fields.
-    #[must_use]
-    pub fn attribute(mut self, id: AttributeId, value: impl AsRef<[u8]>) -> Self {
-        self.strings.insert(id, value.as_ref().to_vec());
-        self
+    fn module(&self) -> ConfigModule {
+        self.module.load(Ordering::Acquire)
     }
 
-    /// With an attribute that is a number.
-    #[must_use]
-    pub fn attribute_int(mut self, id: AttributeId, value: u64) -> Self {
-        self.ints.insert(id, value);
-        self
+    fn plan(&self) -> CalloutPlan {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// With an attribute that is true or false.
-    #[must_use]
-    pub fn attribute_bool(mut self, id: AttributeId, value: bool) -> Self {
-        self.bools.insert(id, value);
-        self
-    }
-}
-
-impl<C: HttpFilterConfig> FakeStream<'_, C> {
-    /// Request headers arrive at the filter.
-    ///
-    /// # Panics
-    ///
-    /// If the hook returns a number that is not a status; so do the other hooks.
-    pub fn request_headers(&self, end_of_stream: bool) -> HeadersStatus {
-        let module = self.host.module.get();
-        // SAFETY: the module's object is alive until it is destroyed, which sets the pointer to null.
-        let status =
-            unsafe { hooks::request_headers::<C>(self.host.as_envoy(), module, end_of_stream) };
-        HeadersStatus::from_number(status).expect("a status")
+    fn assert_main_thread(&self) {
+        assert_eq!(self.main, thread::current().id(), "the main thread");
     }
 
-    /// Response headers arrive at the filter.
-    pub fn response_headers<K: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &self,
-        headers: impl IntoIterator<Item = (K, V)>,
-        end_of_stream: bool,
-    ) -> HeadersStatus {
-        *self.host.response.borrow_mut() = Some(fields(headers));
-        let module = self.host.module.get();
-        if module.is_null() {
-            return HeadersStatus::Continue;
-        }
-        // SAFETY: as above.
-        let status =
-            unsafe { hooks::response_headers::<C>(self.host.as_envoy(), module, end_of_stream) };
-        HeadersStatus::from_number(status).expect("a status")
-    }
-
-    /// Another filter, or Envoy itself, is about to answer the request.
-    pub fn local_reply(&self, status: u32, details: &str) -> LocalReplyStatus {
-        self.host.announce(status, details.as_bytes())
-    }
-
-    /// The stream is over; its filter is destroyed when `self` is dropped.
-    pub fn stream_complete(&self) {
-        let module = self.host.module.get();
-        if !module.is_null() {
-            // SAFETY: as above.
-            unsafe { hooks::stream_complete::<C>(self.host.as_envoy(), module) }
-        }
-    }
-
-    /// Makes the next local reply destroy the filter while it is being sent, as Envoy before 1.40 may.
-    pub fn destroy_in_reply(&self) {
-        self.host.destroy_in_reply.set(true);
-    }
-
-    /// Envoy, as a hook of this stream has it.
-    pub fn envoy(&mut self) -> &mut EnvoyHttpFilter {
-        &mut self.handle
-    }
-
-    /// The request's fields as they are now.
-    #[must_use]
-    pub fn request(&self) -> Fields {
-        self.host.request.borrow().clone().unwrap_or_default()
-    }
-
-    /// The response's fields as they are now; none before it has arrived.
-    #[must_use]
-    pub fn response(&self) -> Fields {
-        self.host.response.borrow().clone().unwrap_or_default()
-    }
-
-    /// What the request was answered with, if it was.
-    #[must_use]
-    pub fn reply(&self) -> Option<LocalReply> {
-        self.host.replies.borrow().first().cloned()
-    }
-
-    /// How often it was answered.
-    #[must_use]
-    pub fn replies(&self) -> usize {
-        self.host.replies.borrow().len()
-    }
-
-    /// Whether a local-reply hook asked for a reset.
-    #[must_use]
-    pub fn reset(&self) -> bool {
-        self.host.reset.get()
-    }
-
-    /// A text in the dynamic metadata.
-    #[must_use]
-    pub fn metadata(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
-        let key = (namespace.to_owned(), key.to_owned());
-        self.host.metadata.borrow().get(&key).cloned()
-    }
-
-    /// How often the route was to be chosen anew.
-    #[must_use]
-    pub fn route_cache_clears(&self) -> usize {
-        self.host.route_cache_clears.get()
-    }
-}
-
-impl<C: HttpFilterConfig> Drop for FakeStream<'_, C> {
-    fn drop(&mut self) {
-        self.host.destroy_module();
-    }
-}
-
-impl StreamHost {
-    fn as_envoy(self: &Rc<Self>) -> FilterEnvoy {
-        Rc::as_ptr(self).cast_mut().cast()
-    }
-
-    fn section(&self, map: u32) -> Option<&RefCell<Option<Fields>>> {
-        match HeaderType::from_number(map)? {
-            HeaderType::RequestHeader => Some(&self.request),
-            HeaderType::ResponseHeader => Some(&self.response),
-            HeaderType::RequestTrailer | HeaderType::ResponseTrailer => None,
-        }
-    }
-
-    /// Calls the local-reply hook.
-    fn announce(&self, status: u32, details: &[u8]) -> LocalReplyStatus {
-        let module = self.module.get();
-        if module.is_null() {
-            return LocalReplyStatus::Continue;
-        }
+    /// Calls the hook that hears of the end of a callout.
+    fn answer(&self, id: u64, answer: FakeAnswer) {
+        self.assert_main_thread();
         let envoy = core::ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: the module's object is alive; `details` outlives the call.
-        let answer = unsafe { (self.local_reply)(envoy, module, status, raw(details), false) };
-        let answer = LocalReplyStatus::from_number(answer).expect("a status");
-        self.reset.set(self.reset.get() || answer == LocalReplyStatus::ContinueAndResetStream);
-        answer
+        answer.lend(|result, headers, chunks| {
+            let ((headers, n), (chunks, m)) = (parts(headers), parts(chunks));
+            // SAFETY: the configuration is alive; what is lent outlives the call.
+            unsafe {
+                (self.callout_done)(envoy, self.module(), id, result, headers, n, chunks, m);
+            }
+        });
     }
+}
 
-    fn destroy_module(&self) {
-        let module = self.module.replace(core::ptr::null());
-        if !module.is_null() {
-            // SAFETY: alive until here, and nobody can find it any more.
-            unsafe { (self.destroy)(module) }
-        }
-    }
+/// Lends a list as Envoy does: a null pointer for none.
+fn parts<T>(list: &[T]) -> (*const T, usize) {
+    if list.is_empty() { (core::ptr::null(), 0) } else { (list.as_ptr(), list.len()) }
 }
 
 /// Lends bytes as Envoy does: a null pointer for none.

@@ -8,20 +8,25 @@
 //! The functions are for Envoy to call, by the rules of its ABI: with the pointers that earlier hooks
 //! of the same configuration type have returned, each stream on one thread, `destroy` last.
 
+mod config;
+
 use core::ffi::c_char;
 use core::ptr;
 use std::io::Write;
 
 use crate::abi::{
-    ConfigEnvoy, ConfigModule, FilterEnvoy, FilterModule, HeadersStatus, LocalReplyStatus,
-    LogLevel, RawEnvoyBuffer,
+    ConfigModule, FilterEnvoy, FilterModule, HeadersStatus, LocalReplyStatus, RawEnvoyBuffer,
+    RawEnvoyHeader,
 };
 use crate::buffer::EnvoyBuffer;
-use crate::config::{EnvoyHttpFilterConfig, HttpFilterConfig};
+use crate::callout::{CalloutOutcome, EARLY_EVENT};
+use crate::config::HttpFilterConfig;
 use crate::http_filter::{EnvoyHttpFilter, HttpFilter};
 use crate::panic::contain;
-use crate::stream::{self, Absent};
-use crate::{callbacks, log, panic};
+use crate::stream::{self, Absent, Upkeep};
+use crate::{callbacks, panic};
+
+pub use config::{config_destroy, config_http_callout_done, config_new, config_scheduled};
 
 /// The module is loaded. Null, which refuses it, if the host lacks a callback or `init` says no.
 ///
@@ -44,45 +49,6 @@ pub fn program_init(init: fn() -> bool) -> *const c_char {
     }
 }
 
-/// A configuration is loaded. Null refuses it.
-///
-/// # Safety
-///
-/// See the [module](self).
-pub unsafe fn config_new<C: HttpFilterConfig>(
-    envoy: ConfigEnvoy,
-    name: RawEnvoyBuffer,
-    config: RawEnvoyBuffer,
-) -> ConfigModule {
-    // SAFETY: Envoy lends both until the hook returns.
-    let (name, config) = unsafe { (name.as_slice(), config.as_slice()) };
-    let made = contain("http_filter_config_new", || {
-        let Ok(name) = str::from_utf8(name) else {
-            log::log(LogLevel::Error, "the filter name is not UTF-8");
-            return None;
-        };
-        // SAFETY: Envoy's object is valid until the hook returns.
-        let mut envoy = unsafe { EnvoyHttpFilterConfig::new(envoy) };
-        C::new(&mut envoy, name, config).map(Box::new)
-    });
-    match made {
-        Some(Some(made)) => Box::into_raw(made).cast_const().cast(),
-        _ => ptr::null(),
-    }
-}
-
-/// A configuration is no longer in use.
-///
-/// # Safety
-///
-/// See the [module](self).
-pub unsafe fn config_destroy<C: HttpFilterConfig>(config: ConfigModule) {
-    // SAFETY: `config_new` made it; Envoy calls this once, when no stream uses it.
-    contain("http_filter_config_destroy", || unsafe {
-        drop(Box::from_raw(config.cast::<C>().cast_mut()));
-    });
-}
-
 /// A stream begins. Never null: what a panic leaves answers the request with 500 when its headers come.
 ///
 /// # Safety
@@ -96,7 +62,7 @@ pub unsafe fn filter_new<C: HttpFilterConfig>(
     let config = unsafe { stream::config::<C>(config) };
     // SAFETY: as above; the handle is gone when the hook returns.
     let made = contain("http_filter_new", || unsafe {
-        config.as_ref().new_http_filter(&EnvoyHttpFilter::new(envoy))
+        config.as_ref().config.new_http_filter(&EnvoyHttpFilter::new(envoy, ptr::null()))
     });
     made.map_or(stream::FAILED, |filter| stream::store(config, filter))
 }
@@ -185,6 +151,109 @@ pub unsafe fn stream_complete<C: HttpFilterConfig>(envoy: FilterEnvoy, filter: F
     }
 }
 
+/// A callout of the stream has ended.
+///
+/// # Safety
+///
+/// See the [module](self).
+#[expect(clippy::too_many_arguments, reason = "as in the ABI")]
+pub unsafe fn http_callout_done<C: HttpFilterConfig>(
+    envoy: FilterEnvoy,
+    filter: FilterModule,
+    callout_id: u64,
+    result: u32,
+    headers: *const RawEnvoyHeader,
+    headers_size: usize,
+    chunks: *const RawEnvoyBuffer,
+    chunks_size: usize,
+) {
+    if !C::Filter::HTTP_CALLOUT_DONE {
+        return;
+    }
+    // SAFETY: Envoy lends all of it until the hook returns; the rest is passed on to the caller.
+    unsafe {
+        let outcome = CalloutOutcome::new(result, headers, headers_size, chunks, chunks_size);
+        let kept = stream::enter::<C, _>(filter, |_, _, upkeep| {
+            upkeep.is_some_and(|upkeep| upkeep.early.keeps(callout_id, outcome))
+        });
+        if kept == Ok(false) {
+            ended::<C>(envoy, filter, callout_id, outcome);
+        }
+    }
+}
+
+/// An event of a stream's scheduler has come.
+///
+/// # Safety
+///
+/// See the [module](self).
+pub unsafe fn scheduled<C: HttpFilterConfig>(
+    envoy: FilterEnvoy,
+    filter: FilterModule,
+    event_id: u64,
+) {
+    if event_id == EARLY_EVENT {
+        // SAFETY: passed on to the caller; `ended` does not unwind. The filter stays for all of them.
+        let _ = unsafe {
+            stream::enter::<C, _>(filter, |_, _, upkeep| {
+                let early = upkeep.map(|upkeep| upkeep.early.take()).unwrap_or_default();
+                for early in early {
+                    if upkeep.is_some_and(|upkeep| !upkeep.is_destroyed()) {
+                        early.lend(|outcome| ended::<C>(envoy, filter, early.id, outcome));
+                    }
+                }
+            })
+        };
+        return;
+    }
+    if !C::Filter::SCHEDULED {
+        return;
+    }
+    // SAFETY: passed on to the caller.
+    unsafe {
+        event::<C>("http_filter_scheduled", envoy, filter, |config, filter, envoy| {
+            filter.on_scheduled(config, envoy, event_id);
+        });
+    }
+}
+
+/// # Safety
+///
+/// See the [module](self).
+unsafe fn ended<C: HttpFilterConfig>(
+    envoy: FilterEnvoy,
+    filter: FilterModule,
+    callout_id: u64,
+    outcome: CalloutOutcome<'_>,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        event::<C>("http_filter_http_callout_done", envoy, filter, |config, filter, envoy| {
+            filter.on_http_callout_done(config, envoy, callout_id, outcome);
+        });
+    }
+}
+
+/// Runs the hook of an event on which a request may wait; a panic is answered with 500, unless the
+/// request has been answered.
+///
+/// # Safety
+///
+/// See the [module](self).
+unsafe fn event<C: HttpFilterConfig>(
+    hook: &'static str,
+    envoy: FilterEnvoy,
+    filter: FilterModule,
+    code: impl FnOnce(&C, &C::Filter, &mut EnvoyHttpFilter),
+) {
+    // SAFETY: passed on to the caller; Envoy's object is there while the hook runs.
+    unsafe {
+        if let Err(Absent::Panicked) = run::<C, _>(hook, envoy, filter, code) {
+            fail::<C>(envoy);
+        }
+    }
+}
+
 /// Nothing of the stream is left but the module's object.
 ///
 /// # Safety
@@ -211,7 +280,7 @@ unsafe fn answered<C: HttpFilterConfig>(
     match unsafe { run::<C, _>(hook, envoy, filter, code) } {
         Ok(status) => status,
         // SAFETY: the object is Envoy's, whatever became of the filter, and the hook still runs.
-        Err(Absent::Failed) => unsafe { fail::<C>(envoy) },
+        Err(Absent::Failed | Absent::Panicked) => unsafe { fail::<C>(envoy) },
         Err(Absent::Gone) => HeadersStatus::StopIteration,
     }
 }
@@ -222,12 +291,12 @@ unsafe fn answered<C: HttpFilterConfig>(
 #[cold]
 unsafe fn fail<C: HttpFilterConfig>(envoy: FilterEnvoy) -> HeadersStatus {
     // SAFETY: passed on to the caller; the handle of the hook's own code is gone.
-    let mut envoy = unsafe { EnvoyHttpFilter::new(envoy) };
+    let mut envoy = unsafe { EnvoyHttpFilter::new(envoy, ptr::null()) };
     envoy.send_response(500, [], None, Some(C::PANIC_DETAILS));
     HeadersStatus::StopIteration
 }
 
-/// Runs the code of a hook; after a panic the filter has failed.
+/// Runs the code of a hook.
 ///
 /// # Safety
 ///
@@ -240,10 +309,12 @@ unsafe fn run<C: HttpFilterConfig, R>(
     code: impl FnOnce(&C, &C::Filter, &mut EnvoyHttpFilter) -> R,
 ) -> Result<R, Absent> {
     // SAFETY: passed on to the caller; `contain` does not unwind; the handle is gone when it returns.
-    let result = unsafe {
-        stream::enter::<C, _>(filter, |config, filter| {
-            contain(hook, || code(config, filter, &mut EnvoyHttpFilter::new(envoy)))
-        })
-    };
-    result?.ok_or(Absent::Failed)
+    unsafe {
+        stream::enter::<C, _>(filter, |config, filter, upkeep| {
+            let raw = upkeep.map_or(ptr::null(), ptr::from_ref);
+            let done =
+                contain(hook, || code(config, filter, &mut EnvoyHttpFilter::new(envoy, raw)));
+            done.ok_or_else(|| upkeep.map_or(Absent::Panicked, Upkeep::after_panic))
+        })?
+    }
 }

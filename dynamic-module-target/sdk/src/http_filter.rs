@@ -1,22 +1,29 @@
 //! The stream side.
 
-use core::mem::MaybeUninit;
+mod sections;
+
+use core::ptr;
 
 use crate::abi::{
-    AttributeId, FilterEnvoy, HeaderType, ModuleBuffer, ModuleHeader, RawEnvoyBuffer,
+    AttributeId, CalloutInitResult, FilterEnvoy, HeaderType, ModuleBuffer, RawEnvoyBuffer,
 };
 use crate::abi::{HeadersStatus, LocalReplyStatus, MetricsResult};
 use crate::buffer::{EnvoyBuffer, HeaderList, HeaderValues, value_at};
 use crate::callbacks;
-use crate::config::{EnvoyCounterId, HttpFilterConfig};
+use crate::callout::{CalloutOutcome, EARLY_EVENT};
+use crate::config::HttpFilterConfig;
 use crate::grpc;
+use crate::lent;
+use crate::metrics::{EnvoyCounterId, EnvoyGaugeId, EnvoyHistogramId};
+use crate::scheduler::EnvoyHttpFilterScheduler;
+use crate::stream::Upkeep;
 
 /// The filter of one stream. All its hooks run on one thread.
 ///
 /// Hooks nest: [`EnvoyHttpFilter::send_response`] calls [`on_local_reply`](Self::on_local_reply)
-/// before it returns, and other calls may do so in later versions of Envoy. That is why hooks take
-/// `&self`: keep what changes in a `Cell`, or in a `RefCell` that is not borrowed while a `&mut`
-/// method of `envoy` runs.
+/// before it returns, and it and [`EnvoyHttpFilter::continue_decoding`] may bring the response, or the
+/// end of the stream. That is why hooks take `&self`: keep what changes in a `Cell`, or in a `RefCell`
+/// that is not borrowed while a `&mut` method of `envoy` runs. No hook runs inside a `&self` method.
 ///
 /// A panic in a hook leaves the filter as it stands, and later hooks of the stream run on it.
 /// A filter whose destructor panics twice over aborts the process.
@@ -30,6 +37,11 @@ pub trait HttpFilter: Sized + 'static {
     const LOCAL_REPLY: bool = false;
     /// Whether [`on_stream_complete`](Self::on_stream_complete) is called.
     const STREAM_COMPLETE: bool = false;
+    /// Whether [`on_http_callout_done`](Self::on_http_callout_done) is called. Without it no callout
+    /// can be sent.
+    const HTTP_CALLOUT_DONE: bool = false;
+    /// Whether [`on_scheduled`](Self::on_scheduled) is called.
+    const SCHEDULED: bool = false;
 
     /// The request header section has arrived.
     ///
@@ -68,6 +80,24 @@ pub trait HttpFilter: Sized + 'static {
 
     /// The stream is over, its access log not yet written.
     fn on_stream_complete(&self, _config: &Self::Config, _envoy: &mut EnvoyHttpFilter) {}
+
+    /// A callout that [`EnvoyHttpFilter::send_http_callout`] has started has ended. Those under way at
+    /// the end of the stream are given up: nothing is heard of them.
+    ///
+    /// After a panic the request is answered with 500, unless it has been answered.
+    fn on_http_callout_done(
+        &self,
+        _config: &Self::Config,
+        _envoy: &mut EnvoyHttpFilter,
+        _callout_id: u64,
+        _outcome: CalloutOutcome<'_>,
+    ) {
+    }
+
+    /// An event of an [`EnvoyHttpFilterScheduler`] has come.
+    ///
+    /// After a panic the request is answered with 500, unless it has been answered.
+    fn on_scheduled(&self, _config: &Self::Config, _envoy: &mut EnvoyHttpFilter, _event_id: u64) {}
 }
 
 /// Envoy, for one stream, while a hook runs.
@@ -78,15 +108,19 @@ pub trait HttpFilter: Sized + 'static {
 #[derive(Debug)]
 pub struct EnvoyHttpFilter {
     raw: FilterEnvoy,
+    /// Of the module's object; null where there is none.
+    upkeep: *const Upkeep,
 }
 
 impl EnvoyHttpFilter {
     /// # Safety
     ///
-    /// `raw` is what Envoy passed to the hook that runs, the handle is gone when that returns, and
-    /// nobody but a hook nested in one of its `&mut` methods uses `raw` in the meantime.
-    pub(crate) unsafe fn new(raw: FilterEnvoy) -> Self {
-        Self { raw }
+    /// `raw` is what Envoy passed to the hook that runs, `upkeep` is null or lives, the handle is gone
+    /// when the hook returns, and nobody but a hook nested in one of its `&mut` methods uses `raw` in the
+    /// meantime.
+    #[inline]
+    pub(crate) unsafe fn new(raw: FilterEnvoy, upkeep: *const Upkeep) -> Self {
+        Self { raw, upkeep }
     }
 
     /// The first value of a field.
@@ -174,35 +208,75 @@ impl EnvoyHttpFilter {
         body: Option<&[u8]>,
         details: Option<&str>,
     ) {
-        const INLINE: usize = 8;
-        let mut inline = [MaybeUninit::<ModuleHeader<'h>>::uninit(); INLINE];
-        let mut more = Vec::new();
-        let mut count = 0_usize;
-        let grpc_status = self.is_grpc_request().then(|| grpc::status_of(status));
-        let grpc_status = grpc_status.map(|status| (&b"grpc-status"[..], status.as_bytes()));
-        for (key, value) in headers.into_iter().chain(grpc_status) {
-            let header =
-                ModuleHeader { key: ModuleBuffer::new(key), value: ModuleBuffer::new(value) };
-            match inline.get_mut(count) {
-                Some(place) => {
-                    place.write(header);
-                }
-                None => {
-                    if more.is_empty() {
-                        // SAFETY: the loop has written all of it.
-                        more.extend(inline.iter().map(|place| unsafe { place.assume_init() }));
-                    }
-                    more.push(header);
-                }
-            }
-            count += 1;
+        // SAFETY: null or alive, by `new`.
+        if let Some(upkeep) = unsafe { self.upkeep.as_ref() } {
+            upkeep.answered.set(true);
         }
-        let first = if more.is_empty() { inline.as_mut_ptr().cast() } else { more.as_mut_ptr() };
         let body = body.map_or(ModuleBuffer::NULL, ModuleBuffer::new);
         let details = details.map_or(ModuleBuffer::NULL, |d| ModuleBuffer::new(d.as_bytes()));
-        // SAFETY: `raw` is valid by `new`; `first` starts `count` headers; all outlive the call. Hooks
-        // that run inside it get a handle of their own while this one is borrowed by `&mut`.
-        unsafe { callbacks::send_response(self.raw, status, first, count, body, details) }
+        let grpc_status = self.is_grpc_request().then(|| grpc::status_of(status));
+        let grpc_status = grpc_status.map(|status| (&b"grpc-status"[..], status.as_bytes()));
+        lent::headers(headers.into_iter().chain(grpc_status), |first, count| {
+            // SAFETY: `raw` is valid by `new`; `first` starts `count` headers; all outlive the call.
+            // Hooks that run inside it get a handle of their own while this one is borrowed by `&mut`.
+            unsafe { callbacks::send_response(self.raw, status, first, count, body, details) }
+        });
+    }
+
+    /// Lets a request go on that was held by a `StopAll` status. The response, or the end of the
+    /// stream, may come before this returns.
+    pub fn continue_decoding(&mut self) {
+        // SAFETY: `raw` is valid by `new`; `&mut self` ends all that is lent, and hooks that run inside
+        // get a handle of their own.
+        unsafe { callbacks::continue_decoding(self.raw) }
+    }
+
+    /// Starts a request to a cluster, and gives its id. `headers` have `:method`, `:path` and
+    /// `:authority`; Envoy adds some of its own. It gives up after the timeout, in milliseconds.
+    ///
+    /// How it ends comes to [`HttpFilter::on_http_callout_done`], never before this returns: what Envoy
+    /// answers at once is kept until the hook that runs has ended.
+    ///
+    /// # Errors
+    ///
+    /// What Envoy says; then nothing more is heard of it.
+    pub fn send_http_callout<'h>(
+        &self,
+        cluster: &str,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+        body: Option<&[u8]>,
+        timeout_milliseconds: u64,
+    ) -> Result<u64, CalloutInitResult> {
+        // SAFETY: null or alive, by `new`.
+        let upkeep = unsafe { self.upkeep.as_ref() };
+        let early = &upkeep.ok_or(CalloutInitResult::CannotCreateRequest)?.early;
+        let cluster = ModuleBuffer::new(cluster.as_bytes());
+        let body = body.map_or(ModuleBuffer::NULL, ModuleBuffer::new);
+        lent::headers(headers.into_iter(), |first, count| {
+            let start = |id: &mut u64| {
+                // SAFETY: `raw` is valid by `new`; all that is lent outlives the call. The one hook that
+                // can run inside it only keeps a copy.
+                unsafe {
+                    callbacks::http_callout(
+                        self.raw,
+                        id,
+                        cluster,
+                        first,
+                        count,
+                        body,
+                        timeout_milliseconds,
+                    )
+                }
+            };
+            early.start(start, || self.new_scheduler().commit(EARLY_EVENT))
+        })
+    }
+
+    /// What brings events to [`HttpFilter::on_scheduled`] of this stream.
+    #[must_use]
+    pub fn new_scheduler(&self) -> EnvoyHttpFilterScheduler {
+        // SAFETY: `raw` is valid by `new`; what Envoy makes is for its caller to delete.
+        unsafe { EnvoyHttpFilterScheduler::new(callbacks::scheduler_new(self.raw)) }
     }
 
     /// Whether the request is one of gRPC. To such a request Envoy gives a gRPC reply, but to 1.40 with
@@ -272,64 +346,59 @@ impl EnvoyHttpFilter {
     pub fn increment_counter(&self, id: EnvoyCounterId, value: u64) -> Result<(), MetricsResult> {
         // SAFETY: `raw` is valid by `new`; no labels.
         MetricsResult::check(unsafe {
-            callbacks::increment_counter(self.raw, id.0, core::ptr::null_mut(), 0, value)
+            callbacks::increment_counter(self.raw, id.0, ptr::null_mut(), 0, value)
         })
     }
-}
 
-/// The same by the names of Envoy's SDK, for one section each.
-macro_rules! by_section {
-    ($($map:ident $get:ident $get_all:ident $list:ident $set:ident $add:ident $remove:ident;)*) => {
-        impl EnvoyHttpFilter {$(
-            /// [`get_header_value`](Self::get_header_value) of this section.
-            #[inline]
-            #[must_use]
-            pub fn $get(&self, key: &(impl AsRef<[u8]> + ?Sized)) -> Option<EnvoyBuffer<'_>> {
-                self.get_header_value(HeaderType::$map, key)
-            }
+    /// Adds to a gauge.
+    ///
+    /// # Errors
+    ///
+    /// As for [`increment_counter`](Self::increment_counter).
+    pub fn increase_gauge(&self, id: EnvoyGaugeId, value: u64) -> Result<(), MetricsResult> {
+        // SAFETY: `raw` is valid by `new`; no labels.
+        MetricsResult::check(unsafe {
+            callbacks::increase_gauge(self.raw, id.0, ptr::null_mut(), 0, value)
+        })
+    }
 
-            /// [`get_header_values`](Self::get_header_values) of this section.
-            #[inline]
-            #[must_use]
-            pub fn $get_all<'a>(&'a self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> HeaderValues<'a> {
-                self.get_header_values(HeaderType::$map, key)
-            }
+    /// Takes from a gauge. Below zero it starts from the top.
+    ///
+    /// # Errors
+    ///
+    /// As for [`increment_counter`](Self::increment_counter).
+    pub fn decrease_gauge(&self, id: EnvoyGaugeId, value: u64) -> Result<(), MetricsResult> {
+        // SAFETY: `raw` is valid by `new`; no labels.
+        MetricsResult::check(unsafe {
+            callbacks::decrease_gauge(self.raw, id.0, ptr::null_mut(), 0, value)
+        })
+    }
 
-            /// [`get_headers`](Self::get_headers) of this section.
-            #[must_use]
-            pub fn $list(&self) -> HeaderList<'_> {
-                self.get_headers(HeaderType::$map)
-            }
+    /// Sets a gauge.
+    ///
+    /// # Errors
+    ///
+    /// As for [`increment_counter`](Self::increment_counter).
+    pub fn set_gauge(&self, id: EnvoyGaugeId, value: u64) -> Result<(), MetricsResult> {
+        // SAFETY: `raw` is valid by `new`; no labels.
+        MetricsResult::check(unsafe {
+            callbacks::set_gauge(self.raw, id.0, ptr::null_mut(), 0, value)
+        })
+    }
 
-            /// [`set_header`](Self::set_header) of this section.
-            pub fn $set(
-                &mut self,
-                key: &(impl AsRef<[u8]> + ?Sized),
-                value: &(impl AsRef<[u8]> + ?Sized),
-            ) -> bool {
-                self.set_header(HeaderType::$map, key, value)
-            }
-
-            /// [`add_header`](Self::add_header) of this section.
-            pub fn $add(
-                &mut self,
-                key: &(impl AsRef<[u8]> + ?Sized),
-                value: &(impl AsRef<[u8]> + ?Sized),
-            ) -> bool {
-                self.add_header(HeaderType::$map, key, value)
-            }
-
-            /// [`remove_header`](Self::remove_header) of this section.
-            pub fn $remove(&mut self, key: &(impl AsRef<[u8]> + ?Sized)) -> bool {
-                self.remove_header(HeaderType::$map, key)
-            }
-        )*}
-    };
-}
-
-by_section! {
-    RequestHeader get_request_header_value get_request_header_values get_request_headers
-        set_request_header add_request_header remove_request_header;
-    ResponseHeader get_response_header_value get_response_header_values get_response_headers
-        set_response_header add_response_header remove_response_header;
+    /// Records a value in a histogram.
+    ///
+    /// # Errors
+    ///
+    /// As for [`increment_counter`](Self::increment_counter).
+    pub fn record_histogram_value(
+        &self,
+        id: EnvoyHistogramId,
+        value: u64,
+    ) -> Result<(), MetricsResult> {
+        // SAFETY: `raw` is valid by `new`; no labels.
+        MetricsResult::check(unsafe {
+            callbacks::record_histogram_value(self.raw, id.0, ptr::null_mut(), 0, value)
+        })
+    }
 }

@@ -11,10 +11,12 @@
 //! - hooks that a filter does not ask for (`const RESPONSE_HEADERS: bool` and its like) are a bare
 //!   "continue" that never touches the filter;
 //! - a panic is contained in every hook, logged without its message (which may quote a secret), and
-//!   answered with status 500.
+//!   answered with status 500;
+//! - a callout that Envoy answers at once is answered when nothing of the module runs: no hook runs
+//!   inside a `&self` method.
 //!
-//! Not covered: bodies, trailers, callouts, schedulers, per-route configuration, filter state,
-//! tracing. Envoy demands the hooks of some of these; they exist and do nothing.
+//! Not covered: bodies, trailers, streamed callouts, per-route configuration, filter state, tracing.
+//! Envoy demands the hooks of some of these; they exist and do nothing.
 //!
 //! ```
 //! use envoy_proxy_dynamic_modules_rust_sdk::*;
@@ -59,25 +61,32 @@
 pub mod abi;
 mod buffer;
 mod callbacks;
+mod callout;
 mod config;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
 mod grpc;
 pub mod hooks;
 mod http_filter;
+mod lent;
 mod log;
 mod macros;
+mod metrics;
 mod panic;
 mod pool;
+mod scheduler;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use abi::{
-    AttributeId, BodyStatus, HeaderType, HeadersStatus, LocalReplyStatus, LogLevel, MetricsResult,
-    TrailersStatus,
+    AttributeId, BodyStatus, CalloutInitResult, HeaderType, HeadersStatus, LocalReplyStatus,
+    LogLevel, MetricsResult, TrailersStatus,
 };
 pub use buffer::{EnvoyBuffer, HeaderList, HeaderValues};
-pub use config::{EnvoyCounterId, EnvoyHttpFilterConfig, HttpFilterConfig};
+pub use callout::{CalloutOutcome, CalloutResponse};
+pub use config::{EnvoyHttpFilterConfig, HttpFilterConfig};
 pub use http_filter::{EnvoyHttpFilter, HttpFilter};
 pub use log::{log, log_args, log_enabled};
+pub use metrics::{EnvoyCounterId, EnvoyGaugeId, EnvoyHistogramId};
+pub use scheduler::{EnvoyHttpFilterConfigScheduler, EnvoyHttpFilterScheduler};

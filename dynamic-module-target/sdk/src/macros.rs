@@ -91,6 +91,64 @@ macro_rules! declare_init_functions {
                 unsafe { hooks::destroy::<$config>(filter) }
             }
 
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
+                envoy: abi::FilterEnvoy,
+                filter: abi::FilterModule,
+                event_id: u64,
+            ) {
+                // SAFETY: as above.
+                unsafe { hooks::scheduled::<$config>(envoy, filter, event_id) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn envoy_dynamic_module_on_http_filter_http_callout_done(
+                envoy: abi::FilterEnvoy,
+                filter: abi::FilterModule,
+                callout_id: u64,
+                result: u32,
+                headers: *const abi::RawEnvoyHeader,
+                headers_size: usize,
+                chunks: *const abi::RawEnvoyBuffer,
+                chunks_size: usize,
+            ) {
+                // SAFETY: as above.
+                unsafe {
+                    hooks::http_callout_done::<$config>(
+                        envoy, filter, callout_id, result, headers, headers_size, chunks, chunks_size,
+                    )
+                }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
+                envoy: abi::ConfigEnvoy,
+                config: abi::ConfigModule,
+                event_id: u64,
+            ) {
+                // SAFETY: as above.
+                unsafe { hooks::config_scheduled::<$config>(envoy, config, event_id) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
+                envoy: abi::ConfigEnvoy,
+                config: abi::ConfigModule,
+                callout_id: u64,
+                result: u32,
+                headers: *const abi::RawEnvoyHeader,
+                headers_size: usize,
+                chunks: *const abi::RawEnvoyBuffer,
+                chunks_size: usize,
+            ) {
+                // SAFETY: as above.
+                unsafe {
+                    hooks::config_http_callout_done::<$config>(
+                        envoy, config, callout_id, result, headers, headers_size, chunks, chunks_size,
+                    )
+                }
+            }
+
             // What Envoy demands and this SDK does not cover. They touch nothing.
 
             #[unsafe(no_mangle)]
@@ -119,19 +177,6 @@ macro_rules! declare_init_functions {
                 _: abi::FilterEnvoy, _: abi::FilterModule,
             ) -> u32 {
                 abi::TrailersStatus::Continue.number()
-            }
-
-            #[unsafe(no_mangle)]
-            extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
-                _: abi::FilterEnvoy, _: abi::FilterModule, _: u64,
-            ) {
-            }
-
-            #[unsafe(no_mangle)]
-            extern "C" fn envoy_dynamic_module_on_http_filter_http_callout_done(
-                _: abi::FilterEnvoy, _: abi::FilterModule, _callout: u64, _result: u32,
-                _headers: *mut c_void, _headers_size: usize, _chunks: *mut c_void, _chunks_size: usize,
-            ) {
             }
 
             #[unsafe(no_mangle)]

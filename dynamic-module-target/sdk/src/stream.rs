@@ -4,42 +4,64 @@ use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
 use crate::abi::{ConfigModule, FilterModule};
+use crate::callout::Early;
 use crate::config::HttpFilterConfig;
+use crate::http_filter::HttpFilter;
 use crate::panic::contain;
 use crate::pool;
 
+/// A configuration, and what this crate keeps for it.
+pub(crate) struct Loaded<C> {
+    pub(crate) config: C,
+    pub(crate) early: Early,
+}
+
 struct Stream<C: HttpFilterConfig> {
     /// Envoy keeps the configuration while any hook but `destroy` runs.
-    config: NonNull<C>,
+    config: NonNull<Loaded<C>>,
+    upkeep: Upkeep,
+    filter: C::Filter,
+}
+
+/// What this crate keeps for a stream beside its filter.
+#[derive(Default)]
+pub(crate) struct Upkeep {
     /// How many hooks are on the stack.
     active: Cell<u32>,
     /// Envoy has called `destroy`.
     destroyed: Cell<bool>,
-    filter: C::Filter,
+    /// The filter has answered the request.
+    pub(crate) answered: Cell<bool>,
+    pub(crate) early: Early,
 }
 
-/// Whether the filter has neither data nor a destructor. Then the configuration stands for it.
+/// Whether the filter has neither data nor a destructor, and sends nothing. Then the configuration
+/// stands for it.
 const fn stateless<C: HttpFilterConfig>() -> bool {
-    size_of::<C::Filter>() == 0 && !core::mem::needs_drop::<C::Filter>()
+    size_of::<C::Filter>() == 0
+        && !core::mem::needs_drop::<C::Filter>()
+        && !<C::Filter as HttpFilter>::HTTP_CALLOUT_DONE
 }
 
 /// Puts a filter where Envoy can point at it.
-pub(crate) fn store<C: HttpFilterConfig>(config: NonNull<C>, filter: C::Filter) -> FilterModule {
+pub(crate) fn store<C: HttpFilterConfig>(
+    config: NonNull<Loaded<C>>,
+    filter: C::Filter,
+) -> FilterModule {
     if stateless::<C>() {
         // It has no destructor, so it lives on in a sense, and `enter` can refer to it.
         let _ = core::mem::ManuallyDrop::new(filter);
         return config.as_ptr().cast_const().cast();
     }
     let stream = pool::take::<Stream<C>>();
-    let value = Stream { config, active: Cell::new(0), destroyed: Cell::new(false), filter };
+    let value = Stream { config, upkeep: Upkeep::default(), filter };
     // SAFETY: `take` gave memory for this type.
     unsafe { stream.write(value) };
     stream.cast_const().cast()
 }
 
 /// What stands for a filter that could not be made. Not null: to Envoy before 1.40 that is no obstacle to
-/// calling hooks with it. No object is at the last address; at the first ones a configuration without
-/// data could be.
+/// calling hooks with it. No object is at the last address.
 pub(crate) const FAILED: FilterModule = ptr::without_provenance(usize::MAX);
 
 /// Whether nothing was stored there. Null and [`FAILED`] are neighbours: one comparison.
@@ -48,12 +70,30 @@ fn is_absent(module: FilterModule) -> bool {
     module.addr().wrapping_add(1) <= 1
 }
 
-/// Why a hook did not run on a filter.
+/// Why a hook did not run on a filter, or not to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Absent {
-    /// It could not be made.
+    /// The filter could not be made.
     Failed,
-    /// It is gone: Envoy before 1.40 may call hooks after `destroy`, with null.
+    /// The hook panicked.
+    Panicked,
+    /// It is gone, or the hook panicked when the stream had been answered or destroyed already. Envoy
+    /// before 1.40 may call hooks after `destroy`, with null.
     Gone,
+}
+
+impl Upkeep {
+    /// Envoy has let go of the filter inside a hook that still runs.
+    pub(crate) fn is_destroyed(&self) -> bool {
+        self.destroyed.get()
+    }
+
+    /// What a panic leaves: a filter whose stream is to be answered, at once and once.
+    #[cold]
+    pub(crate) fn after_panic(&self) -> Absent {
+        let over = self.answered.replace(true) || self.destroyed.get();
+        if over { Absent::Gone } else { Absent::Panicked }
+    }
 }
 
 /// Runs a hook on a stored filter. The filter stays while hooks run, even if one of them, nested,
@@ -66,27 +106,28 @@ pub(crate) enum Absent {
 #[inline]
 pub(crate) unsafe fn enter<C: HttpFilterConfig, R>(
     module: FilterModule,
-    code: impl FnOnce(&C, &C::Filter) -> R,
+    code: impl FnOnce(&C, &C::Filter, Option<&Upkeep>) -> R,
 ) -> Result<R, Absent> {
     if is_absent(module) {
         return Err(if module.is_null() { Absent::Gone } else { Absent::Failed });
     }
     if stateless::<C>() {
         // SAFETY: `store` made it from the configuration, which outlives the hook.
-        let config = unsafe { &*module.cast::<C>() };
+        let config = unsafe { &(*module.cast::<Loaded<C>>()).config };
         // SAFETY: a value without size needs no memory, and `store` was given one.
         let filter = unsafe { NonNull::<C::Filter>::dangling().as_ref() };
-        return Ok(code(config, filter));
+        return Ok(code(config, filter, None));
     }
     let stream = module.cast::<Stream<C>>().cast_mut();
     // SAFETY: written by `store`, not freed while `active` is not 0, only ever shared.
     let shared = unsafe { &*stream };
-    shared.active.set(shared.active.get() + 1);
+    let upkeep = &shared.upkeep;
+    upkeep.active.set(upkeep.active.get() + 1);
     // SAFETY: the configuration outlives the hook.
-    let result = code(unsafe { shared.config.as_ref() }, &shared.filter);
-    let active = shared.active.get() - 1;
-    shared.active.set(active);
-    if active == 0 && shared.destroyed.get() {
+    let result = code(unsafe { &shared.config.as_ref().config }, &shared.filter, Some(upkeep));
+    let active = upkeep.active.get() - 1;
+    upkeep.active.set(active);
+    if active == 0 && upkeep.destroyed.get() {
         // SAFETY: no hook is left that refers to it, and Envoy has let go of it.
         unsafe { free(stream) };
     }
@@ -105,11 +146,11 @@ pub(crate) unsafe fn destroy<C: HttpFilterConfig>(module: FilterModule) {
     let stream = module.cast::<Stream<C>>().cast_mut();
     // SAFETY: written by `store`, not freed yet.
     let shared = unsafe { &*stream };
-    if shared.active.get() == 0 {
+    if shared.upkeep.active.get() == 0 {
         // SAFETY: no hook refers to it.
         unsafe { free(stream) };
     } else {
-        shared.destroyed.set(true);
+        shared.upkeep.destroyed.set(true);
     }
 }
 
@@ -117,9 +158,12 @@ pub(crate) unsafe fn destroy<C: HttpFilterConfig>(module: FilterModule) {
 ///
 /// `stream` comes from [`store`], and nothing refers to it.
 unsafe fn free<C: HttpFilterConfig>(stream: *mut Stream<C>) {
-    // Only the filter has a destructor. The configuration may be gone by now.
+    // The configuration may be gone by now; neither destructor looks at it.
     // SAFETY: dropped once, here; after a panic in a destructor it counts as dropped.
-    contain("http_filter_destroy", || unsafe { ptr::drop_in_place(&raw mut (*stream).filter) });
+    unsafe {
+        contain("http_filter_destroy", || ptr::drop_in_place(&raw mut (*stream).filter));
+        ptr::drop_in_place(&raw mut (*stream).upkeep);
+    }
     // SAFETY: `store` took it from the pool.
     unsafe { pool::give(stream) };
 }
@@ -129,7 +173,21 @@ unsafe fn free<C: HttpFilterConfig>(stream: *mut Stream<C>) {
 /// # Safety
 ///
 /// `config` comes from `config_new` of the same type and is not destroyed.
-pub(crate) unsafe fn config<C>(config: ConfigModule) -> NonNull<C> {
+pub(crate) unsafe fn config<C>(config: ConfigModule) -> NonNull<Loaded<C>> {
     // SAFETY: `config_new` never gives null for a configuration.
-    unsafe { NonNull::new_unchecked(config.cast::<C>().cast_mut()) }
+    unsafe { NonNull::new_unchecked(config.cast::<Loaded<C>>().cast_mut()) }
+}
+
+/// What is kept for a stored filter; null where nothing is.
+///
+/// # Safety
+///
+/// `module` is as for [`enter`].
+#[cfg(any(test, feature = "fakes"))]
+pub(crate) unsafe fn upkeep<C: HttpFilterConfig>(module: FilterModule) -> *const Upkeep {
+    if is_absent(module) || stateless::<C>() {
+        return ptr::null();
+    }
+    // SAFETY: written by `store` and not freed.
+    unsafe { &raw const (*module.cast::<Stream<C>>()).upkeep }
 }

@@ -1,5 +1,6 @@
 //! The hooks, driven as Envoy does it.
 
+mod callouts;
 mod panics;
 
 use core::cell::{Cell, RefCell};

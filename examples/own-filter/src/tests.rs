@@ -27,6 +27,7 @@ fn send(config: &str, uri: Option<&str>) -> Seen {
             assert_eq!(values.next(), None);
             Ok(value)
         }
+        Answer::Wait => panic!("held"),
         Answer::Reply(reply) => Err((reply.status, reply.details.into_owned())),
     }
 }

@@ -4,7 +4,8 @@
 //! returns `Continue`, local replies that wait for the callback to return and then come back as a
 //! response, values through the module's allocator), and nothing more. A test sets the [`FakeHost`]
 //! up in [`with`], calls the module's exports inside [`on_configure`], [`on_request_headers`],
-//! [`on_response_headers`] or [`within`], and looks at what the host has got:
+//! [`on_http_call_response`], [`on_response_headers`] or [`within`], and looks at what the host has
+//! got:
 //!
 //! ```
 //! # use pintle_wasm::{abi::{self, fakes}, arena::Event};
@@ -24,20 +25,24 @@
 //! ```
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
+pub use callouts::{Answer, Callout, on_http_call_response};
 pub use fields::Fields;
 pub use metrics::Metrics;
 pub use reply::LocalReply;
+pub use shared_data::SharedData;
 
+mod callouts;
 mod calls;
 mod fields;
 mod foreign;
 mod metrics;
 pub(super) mod raw;
 mod reply;
+mod shared_data;
 
 thread_local! {
     static HOST: RefCell<FakeHost> = RefCell::new(FakeHost::default());
@@ -56,6 +61,12 @@ pub struct FakeHost {
     pub expressions: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Metrics of the process.
     pub metrics: Metrics,
+    /// Names of the clusters that there are not; all others are there.
+    pub missing_clusters: BTreeSet<Vec<u8>>,
+    /// Callouts under way, by token.
+    pub callouts: BTreeMap<u32, Callout>,
+    /// What the plug-ins of the proxy share.
+    pub shared_data: SharedData,
     /// Lines that were logged at `log_level` or above.
     pub logs: Vec<(LogLevel, Vec<u8>)>,
     /// The lowest level that is logged; `Trace`, so that a test sees everything.
@@ -76,6 +87,9 @@ pub struct FakeHost {
     /// The buffers of the callback that runs.
     plugin_configuration: Option<Vec<u8>>,
     vm_configuration: Option<Vec<u8>>,
+    /// What the callout has come to whose callback runs.
+    answer: Option<Answer>,
+    last_token: u32,
 }
 
 impl Default for FakeHost {
@@ -86,6 +100,9 @@ impl Default for FakeHost {
             properties: BTreeMap::new(),
             expressions: BTreeMap::new(),
             metrics: Metrics::default(),
+            missing_clusters: BTreeSet::new(),
+            callouts: BTreeMap::new(),
+            shared_data: SharedData::default(),
             logs: Vec::new(),
             log_level: LogLevel::Trace,
             now_nanoseconds: 0,
@@ -96,6 +113,8 @@ impl Default for FakeHost {
             effective: None,
             plugin_configuration: None,
             vm_configuration: None,
+            answer: None,
+            last_token: 0,
         }
     }
 }
@@ -127,6 +146,10 @@ pub struct Stream {
     pub filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The local reply; the first one counts.
     pub reply: Option<LocalReply>,
+    /// How often the module has let a held request go on.
+    pub continues: u32,
+    /// How the request stands.
+    end: Option<End>,
     /// The request has come to the module, without which Envoy keeps the response from it.
     known: bool,
     request_open: bool,
@@ -162,6 +185,7 @@ impl FakeHost {
     pub fn delete_context(&mut self, id: u32) {
         self.streams.remove(&id);
         if self.roots.remove(&id).is_some() {
+            self.callouts.retain(|_, callout| callout.root != id);
             self.streams.retain(|_, stream| stream.root != id);
         }
     }
@@ -229,10 +253,17 @@ pub fn on_request_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
     let action = within(id, callback);
     with_stream(id, |stream| {
         let end = stream.end(action);
+        stream.end = Some(end);
         stream.request_open = end != End::Continue;
         end
     })
     .unwrap_or(End::Continue)
+}
+
+/// How the request of a stream stands; nothing before its fields have come.
+#[must_use]
+pub fn end(id: u32) -> Option<End> {
+    with_stream(id, |stream| stream.end).flatten()
 }
 
 /// Runs `proxy_on_response_headers` of stream `id`, also for a local reply, but not where an earlier
@@ -256,11 +287,15 @@ pub fn on_response_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
 impl Stream {
     /// A reply that was asked for becomes the response, and what the callback returned is ignored.
     fn end(&mut self, action: Action) -> End {
-        let Some(reply) = &self.reply else {
-            return ended(action);
-        };
+        if self.take_reply() { End::Reply } else { ended(action) }
+    }
+
+    /// Makes the reply that was asked for the response, where there is one.
+    fn take_reply(&mut self) -> bool {
+        let Some(reply) = &self.reply else { return false };
         self.response = reply.response(self.is_grpc());
-        End::Reply
+        self.end = Some(End::Reply);
+        true
     }
 
     fn is_grpc(&self) -> bool {

@@ -8,6 +8,13 @@ unsafe extern "C" {
     pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize)
     -> u32;
+    pub(super) fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     pub(super) fn proxy_add_header_map_value(
         map: u32,
         name: *const u8,
@@ -41,6 +48,33 @@ unsafe extern "C" {
         fields_size: usize,
         grpc_status: i32,
     ) -> u32;
+    pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+    pub(super) fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        fields: *const u8,
+        fields_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
+    pub(super) fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    pub(super) fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     pub(super) fn proxy_get_property(
         path: *const u8,
         path_size: usize,
@@ -60,6 +94,7 @@ unsafe extern "C" {
         id: *mut u32,
     ) -> u32;
     pub(super) fn proxy_increment_metric(id: u32, n: i64) -> u32;
+    pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
     pub(super) fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,

@@ -234,3 +234,113 @@ fn expressions_belong_to_a_root() {
         assert_eq!(call(b"unknown", b""), Err(Status::NotFound));
     });
 }
+
+#[test]
+fn a_callout_and_its_answer() {
+    host();
+    let fields = [(&b":method"[..], &b"GET"[..]), (b":path", b"/"), (b":authority", b"a")];
+    let call = |cluster, fields: &[(&'static [u8], &'static [u8])]| {
+        http_call(cluster, fields.iter().copied(), b"content", 250)
+    };
+    fakes::with(|host| host.missing_clusters.insert(b"missing".to_vec()));
+    fakes::on_request_headers(2, || {
+        assert_eq!(call("missing", &fields), Err(CalloutError::Host(Status::BadArgument)));
+        assert_eq!(call("auth", &fields[1..]), Err(CalloutError::Host(Status::BadArgument)));
+        let many = [(&b"a"[..], &b"b"[..]); pairs::MAX_PAIRS + 1];
+        assert_eq!(call("auth", &many), Err(CalloutError::Fields(Oversized::Pairs)));
+        assert_eq!((call("auth", &fields), call("auth", &fields)), (Ok(4), Ok(8)));
+        Action::Pause
+    });
+    // The root context's, so it is there when the stream is not.
+    fakes::with(|host| host.delete_context(2));
+    let callout = fakes::with(|host| host.callouts[&4].clone());
+    assert_eq!((callout.root, &*callout.cluster, callout.timeout_ms), (1, &b"auth"[..], 250));
+    assert_eq!((callout.fields, &*callout.body), (fields.into_iter().collect(), &b"content"[..]));
+
+    let mut answer = fakes::Answer::new(200, &[("x-a", "1")], b"0123456789");
+    answer.trailers.add(b"x-t", b"2");
+    let maps = [MapType::HttpCallResponseHeaders, MapType::HttpCallResponseTrailers];
+    let read = || {
+        let event = Event::begin();
+        let lists = maps.map(|map| {
+            let pairs = Pairs::parse(header_map_pairs(&event, map).unwrap()).unwrap();
+            pairs.iter().map(|(name, value)| [name, value].concat()).collect::<Vec<_>>().concat()
+        });
+        let body = buffer_bytes(&event, BufferType::HttpCallResponseBody, 3, 4);
+        (lists, body.map(<[u8]>::to_vec))
+    };
+    let seen = fakes::on_http_call_response(4, Some(answer), |root, token, fields, bytes| {
+        assert_eq!((root, token, fields, bytes), (1, 4, 2, 10));
+        read()
+    });
+    assert_eq!(seen, ([b":status200x-a1".to_vec(), b"x-t2".to_vec()], Ok(b"3456".to_vec())));
+    let nothing = ([vec![], vec![]], Err(Status::NotFound));
+    assert_eq!(fakes::within(1, read), nothing, "there in the callback alone");
+    let seen = fakes::on_http_call_response(8, None, |_, _, fields, bytes| {
+        assert_eq!((fields, bytes), (0, 0));
+        read()
+    });
+    assert_eq!(seen, nothing);
+}
+
+#[test]
+fn a_held_request_is_edited_from_elsewhere_and_goes_on() {
+    host();
+    assert_eq!(fakes::on_request_headers(2, || Action::Pause), End::Pause);
+    fakes::within(1, || {
+        assert_eq!(replace_header_map_value(REQUEST, b"x-a", b"3"), Err(Status::BadArgument));
+        assert_eq!(set_effective_context(2), Ok(()));
+        assert_eq!(replace_header_map_value(REQUEST, b"x-a", b"3"), Ok(()));
+        assert_eq!(continue_stream(StreamType::HttpRequest), Ok(()));
+        assert_eq!(replace_header_map_value(REQUEST, b"x-a", b"4"), Err(Status::BadArgument));
+    });
+    assert_eq!(fakes::end(2), Some(End::Continue));
+    let value = fakes::with(|host| host.streams[&2].request.values(b"x-a").next().map(Vec::from));
+    assert_eq!(value, Some(b"3".to_vec()));
+    // The other way: a reply from elsewhere is the response at once.
+    fakes::with(|host| host.create_stream(3, 1).root);
+    fakes::on_request_headers(3, || Action::Pause);
+    fakes::within(1, || {
+        assert_eq!(set_effective_context(3), Ok(()));
+        assert_eq!(send_local_response(403, b"no", b"", std::iter::empty()), Ok(()));
+    });
+    assert_eq!(fakes::end(3), Some(End::Reply));
+    let status =
+        fakes::with(|host| host.streams[&3].response.values(b":status").next() == Some(b"403"));
+    assert!(status);
+}
+
+#[test]
+fn shared_data_changes_hands_by_version() {
+    host();
+    fakes::within(1, || {
+        let event = Event::begin();
+        assert_eq!(shared_data(&event, b"k"), Ok(None));
+        assert_eq!(set_shared_data(b"k", b"one", 0), Ok(()));
+        let first = shared_data(&event, b"k").unwrap().unwrap();
+        assert_eq!(set_shared_data(b"k", b"two", first.version), Ok(()));
+        assert_eq!(set_shared_data(b"k", b"three", first.version), Err(Status::CasMismatch));
+        let second = shared_data(&event, b"k").unwrap().unwrap();
+        assert_eq!((first.bytes, second.bytes), (&b"one"[..], &b"two"[..]));
+        assert_eq!(set_shared_data(b"k", b"", 0), Ok(()));
+        assert_eq!(shared_data(&event, b"k").unwrap().unwrap().bytes, b"");
+        assert!(!format!("{second:?}").contains("two"));
+        refuse("proxy_get_shared_data", 10);
+        assert_eq!(shared_data(&event, b"k"), Err(Status::InternalFailure));
+    });
+}
+
+#[test]
+fn histograms_record_and_gauges_move() {
+    host();
+    let histogram = define_metric(MetricType::Histogram, b"h").unwrap();
+    let gauge = define_metric(MetricType::Gauge, b"g").unwrap();
+    assert_eq!((record_metric(histogram, 3), record_metric(histogram, 5)), (Ok(()), Ok(())));
+    assert_eq!(increment_metric(histogram, 1), Err(Status::BadArgument));
+    assert_eq!((increment_metric(gauge, 5), increment_metric(gauge, -2)), (Ok(()), Ok(())));
+    assert_eq!(record_metric(0, 1), Err(Status::NotFound));
+    fakes::with(|host| {
+        assert_eq!(host.metrics.recorded(b"h"), [3, 5]);
+        assert_eq!(host.metrics.value(b"g"), Some(3));
+    });
+}

@@ -1,17 +1,26 @@
 use std::cell::Cell;
 
 use pintle_core::config::HashKey;
-use pintle_core::testing::contract::contract;
+use pintle_core::testing::contract::{contract, sharing, store};
+use pintle_core::testing::corpus::NO_CLUSTER;
 use pintle_core::{NoFurther, Policy};
 
 use super::*;
 use crate::abi::fakes;
+use crate::metrics::Metrics;
+use crate::stores::Stores;
 
-fn counters() -> Counters {
+/// The means of root context 1, on a fresh host.
+fn means() -> Means {
     fakes::reset();
     let config = br#"{"filters": [{"require_header": {"header": "x-a"}}]}"#;
     let policy = Policy::<NoFurther>::load(config, HashKey::new([0; 16])).unwrap();
-    Counters::define(&policy)
+    Means { root: 1, metrics: Metrics::define(&policy), stores: Vec::new() }
+}
+
+/// The host of an event of stream 2.
+fn host<'e>(event: &'e Event, means: &'e Means, held: &'e Held, section: Section) -> WasmHost<'e> {
+    WasmHost::new(event, means, held, LogLevel::Trace as u32, 2, Some(section))
 }
 
 /// Enters an event of a new stream.
@@ -31,22 +40,37 @@ fn enter(id: u32, section: Section, lines: impl IntoIterator<Item = (Vec<u8>, Ve
 #[test]
 #[cfg_attr(miri, ignore = "large sections; the virtual machine's tests make the same calls")]
 fn the_contract() {
-    let (counters, event, last) = (counters(), Event::begin(), Cell::new(1));
+    let (means, held, event) = (means(), Held::default(), Event::begin());
+    let last = Cell::new(1);
     contract(|section, lines| {
         last.set(last.get() + 1);
         enter(last.get(), section, lines);
-        WasmHost::new(&event, &counters, LogLevel::Trace as u32, section)
+        WasmHost::new(&event, &means, &held, LogLevel::Trace as u32, last.get(), Some(section))
+    });
+}
+
+#[test]
+fn the_contract_of_what_is_shared() {
+    let stores = Stores::default();
+    let means = Means { stores: stores.of(&[store()]), ..means() };
+    let (held, event, last) = (Held::default(), Event::begin(), Cell::new(1));
+    fakes::with(|host| host.missing_clusters.insert(NO_CLUSTER.into()));
+    sharing(|| {
+        last.set(last.get() + 1);
+        enter(last.get(), Section::Request, [(b":path".to_vec(), b"/".to_vec())]);
+        let level = LogLevel::Trace as u32;
+        WasmHost::new(&event, &means, &held, level, last.get(), Some(Section::Request))
     });
 }
 
 #[test]
 fn the_other_section_is_not_there() {
-    let (counters, event) = (counters(), Event::begin());
+    let (means, held, event) = (means(), Held::default(), Event::begin());
     for (here, there) in
         [(Section::Request, Section::Response), (Section::Response, Section::Request)]
     {
         enter(2, here, [(b":x".to_vec(), b"1".to_vec())]);
-        let mut host = WasmHost::new(&event, &counters, LogLevel::Trace as u32, here);
+        let mut host = host(&event, &means, &held, here);
         let name = FieldName::parse("x-a").unwrap();
         host.edit(there, Edit::Remove(&name));
         assert_eq!((host.fields(there).count(), host.values(there, &name).count()), (0, 0));
@@ -56,9 +80,9 @@ fn the_other_section_is_not_there() {
 
 #[test]
 fn a_section_is_read_once_and_again_after_an_edit() {
-    let (counters, event) = (counters(), Event::begin());
+    let (means, held, event) = (means(), Held::default(), Event::begin());
     enter(2, Section::Request, [(b":path".to_vec(), b"/".to_vec())]);
-    let mut host = WasmHost::new(&event, &counters, LogLevel::Trace as u32, Section::Request);
+    let mut host = host(&event, &means, &held, Section::Request);
     let name = FieldName::parse("x-a").unwrap();
     for _ in 0..3 {
         assert_eq!(host.values(Section::Request, &name).count(), 0);
@@ -70,9 +94,9 @@ fn a_section_is_read_once_and_again_after_an_edit() {
 
 #[test]
 fn attributes_are_properties_and_an_error_is_a_failure() {
-    let (counters, event) = (counters(), Event::begin());
+    let (means, held, event) = (means(), Held::default(), Event::begin());
     enter(2, Section::Request, []);
-    let host = WasmHost::new(&event, &counters, LogLevel::Trace as u32, Section::Request);
+    let host = host(&event, &means, &held, Section::Request);
     let set = |value: &[u8]| {
         let path = b"connection\0requested_server_name".to_vec();
         fakes::with(|host| host.properties.insert(path, value.to_vec()));
@@ -97,8 +121,9 @@ fn what_is_logged_may_log() {
             f.write_str("outer")
         }
     }
-    let (counters, event) = (counters(), Event::begin());
-    let host = WasmHost::new(&event, &counters, LogLevel::Info as u32, Section::Request);
+    let (means, held, event) = (means(), Held::default(), Event::begin());
+    let level = LogLevel::Info as u32;
+    let host = WasmHost::new(&event, &means, &held, level, 2, Some(Section::Request));
     host.log(Level::Info, format_args!("an {} line", Chatty(&host)));
     host.log(Level::Debug, format_args!("nothing"));
     assert_eq!(fakes::with(|host| host.log_lines()), ["inner", "an outer line"]);

@@ -11,8 +11,9 @@ use std::vec::Vec;
 use serde::Deserialize;
 
 use super::{
-    Case, Engine, Exchange, Expect, ExpectLogs, ExpectUpstream, FieldLines, Http, Message, Plan,
-    Refusal, Request, Response, filler, unescape,
+    CalloutEnd, Case, Engine, Exchange, Expect, ExpectCallout, ExpectLogs, ExpectUpstream,
+    FieldLines, Http, Message, NO_CLUSTER, NOWHERE, Plan, PlannedCallout, Refusal, Request,
+    Response, filler, unescape,
 };
 
 #[derive(Deserialize)]
@@ -36,6 +37,10 @@ pub(super) struct RawCase {
     pub(super) name: String,
     config: Option<String>,
     request: Option<RawRequest>,
+    repeat: Option<usize>,
+    advance_ms: Option<u64>,
+    #[serde(default)]
+    callout: Vec<RawCallout>,
     response: Option<RawResponse>,
     expect: Option<RawExpect>,
     config_error: Option<Vec<String>>,
@@ -108,6 +113,32 @@ impl Default for RawResponse {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawCallout {
+    cluster: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+    authority: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    absent: Vec<String>,
+    body: Option<String>,
+    form: Option<Vec<(String, String)>>,
+    timeout_ms: Option<u32>,
+    answer: Option<RawResponse>,
+    fails: Option<Fails>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Fails {
+    Reset,
+    Timeout,
+    Unreachable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawExpect {
     status: u16,
     #[serde(default)]
@@ -145,6 +176,15 @@ fn yes() -> bool {
 impl RawCase {
     pub(super) fn compile(self, file: &str, default_config: Option<&str>) -> Result<Case, String> {
         let engines = self.engines()?;
+        let repeat = self.repeat.unwrap_or(1);
+        if repeat == 0 {
+            return Err("`repeat` is at least 1".to_string());
+        }
+        if self.advance_ms.is_some() && engines != BTreeSet::from([Engine::Memory]) {
+            return Err(
+                "`advance_ms` wants `only = \"memory\"`: other clocks go by themselves".to_string()
+            );
+        }
         let config = self
             .config
             .or_else(|| default_config.map(ToString::to_string))
@@ -159,12 +199,21 @@ impl RawCase {
                 }
                 Plan::Exchange(Box::new(Exchange {
                     request: self.request.unwrap_or_default().compile()?,
+                    repeat,
+                    advance_ms: self.advance_ms.unwrap_or_default(),
+                    callouts: self
+                        .callout
+                        .into_iter()
+                        .map(RawCallout::compile)
+                        .collect::<Result<_, _>>()?,
                     response: self.response.unwrap_or_default().compile()?,
                     expect: expect.compile()?,
                 }))
             }
             (None, Some(paths)) => {
-                if self.request.is_some() || self.response.is_some() {
+                let met =
+                    self.request.is_some() || self.repeat.is_some() || !self.callout.is_empty();
+                if met || self.response.is_some() {
                     return Err("a refused configuration meets no request".to_string());
                 }
                 if paths.is_empty() {
@@ -228,6 +277,43 @@ impl RawResponse {
                 self.trailers,
             )?,
         })
+    }
+}
+
+impl RawCallout {
+    fn compile(self) -> Result<PlannedCallout, String> {
+        let end = match (self.answer, self.fails) {
+            (Some(answer), None) => CalloutEnd::Answer(answer.compile()?),
+            (None, Some(Fails::Reset)) => CalloutEnd::Reset,
+            (None, Some(Fails::Timeout)) => CalloutEnd::Timeout,
+            (None, Some(Fails::Unreachable)) => CalloutEnd::Unreachable,
+            _ => return Err("a callout wants either `answer` or `fails`".to_string()),
+        };
+        let unreachable = end == CalloutEnd::Unreachable;
+        match self.cluster.as_deref() {
+            Some(NO_CLUSTER) => return Err(format!("there is no cluster {NO_CLUSTER:?}")),
+            cluster if unreachable != (cluster == Some(NOWHERE)) => {
+                return Err(format!(
+                    "cluster {NOWHERE:?} and `fails = \"unreachable\"` go together"
+                ));
+            }
+            _ => {}
+        }
+        if self.body.is_some() && self.form.is_some() {
+            return Err("`body` and `form` exclude each other".to_string());
+        }
+        let expect = ExpectCallout {
+            cluster: self.cluster,
+            method: self.method,
+            path: self.path,
+            authority: self.authority,
+            fields: fields(self.headers)?,
+            absent: lower(self.absent),
+            body: self.body.map(String::into_bytes),
+            form: self.form,
+            timeout_ms: self.timeout_ms,
+        };
+        Ok(PlannedCallout { expect, end })
     }
 }
 
@@ -357,6 +443,17 @@ mod tests {
         assert!(
             refused("[[case]]\nname = 'a'\nexpect = {status = 200}").contains("wants `config`")
         );
+        let callout =
+            |rest: &str| case(&format!("expect = {{status = 200}}\ncallout = [{{{rest}}}]"));
+        assert!(callout("").contains("either `answer` or `fails`"));
+        assert!(callout("fails = 'reset', answer = {}").contains("either `answer` or `fails`"));
+        assert!(callout("fails = 'unreachable', cluster = 'auth'").contains("go together"));
+        assert!(callout("answer = {}, cluster = 'nowhere'").contains("go together"));
+        assert!(callout("answer = {}, cluster = 'missing'").contains("no cluster"));
+        assert!(callout("answer = {}, body = '', form = []").contains("exclude"));
+        assert!(case("expect = {status = 200}\nrepeat = 0").contains("at least 1"));
+        assert!(case("expect = {status = 200}\nadvance_ms = 1").contains("only"));
+        assert!(case("config_error = ['/a']\nrepeat = 2").contains("no request"));
         let twice = "[[case]]\nname = 'a'\nconfig = ''\nexpect = {status = 200}\n".repeat(2);
         assert!(refused(&twice).contains("another case has this name"));
     }

@@ -23,8 +23,11 @@ pub struct Seen {
     pub details: String,
     /// What reached the upstream; `None`: nothing.
     pub upstream: Option<SeenUpstream>,
-    /// By how much each counter grew, as `<filter>.allowed`, `<filter>.denied.<reason>` and
-    /// `<filter>.observed`.
+    /// In what the callouts differed from those that the case lists, as
+    /// [`Service::finish`](super::Service::finish) has it.
+    pub callouts: Vec<Mismatch>,
+    /// By how much each counter grew, as `<filter>.allowed`, `<filter>.denied.<reason>`,
+    /// `<filter>.observed`, and a filter's own, such as `<filter>.hits`.
     pub counters: BTreeMap<String, u64>,
     /// Values left for the access log.
     pub notes: BTreeMap<String, Vec<u8>>,
@@ -117,11 +120,16 @@ fn names_path(text: &str, path: &str) -> bool {
         })
 }
 
-#[derive(Default)]
-struct Findings(Vec<Mismatch>);
+#[derive(Debug, Default)]
+pub(super) struct Findings(pub(super) Vec<Mismatch>);
 
 impl Findings {
-    fn add(&mut self, what: impl ToString, expected: impl ToString, seen: impl ToString) {
+    pub(super) fn add(
+        &mut self,
+        what: impl ToString,
+        expected: impl ToString,
+        seen: impl ToString,
+    ) {
         let (what, expected, seen) = (what.to_string(), expected.to_string(), seen.to_string());
         self.0.push(Mismatch { what, expected, seen });
     }
@@ -144,6 +152,7 @@ impl Findings {
         if let Some(upstream) = &expect.upstream {
             self.upstream(upstream, seen.upstream.as_ref());
         }
+        self.0.extend(seen.callouts.iter().cloned());
         self.counters(&expect.counters, &seen.counters);
         for (key, value) in &expect.notes {
             let seen = seen.notes.get(key).map(Vec::as_slice).unwrap_or_default();
@@ -182,7 +191,13 @@ impl Findings {
         }
     }
 
-    fn fields(&mut self, what: &str, expect: &FieldLines, absent: &[String], seen: &FieldLines) {
+    pub(super) fn fields(
+        &mut self,
+        what: &str,
+        expect: &FieldLines,
+        absent: &[String],
+        seen: &[(Vec<u8>, Vec<u8>)],
+    ) {
         let names: BTreeSet<&[u8]> = expect.iter().map(|(name, _)| name.as_slice()).collect();
         for name in names {
             let (expected, seen) = (values(expect, name), values(seen, name));
@@ -236,13 +251,12 @@ impl Findings {
     }
 }
 
-/// The filter of a counter: all before `.allowed`, `.observed` or `.denied.`.
+/// The filter of a counter: all before the first dot, for the name of a filter has none.
 fn filter_of(counter: &str) -> &str {
-    let without = counter.strip_suffix(".allowed").or_else(|| counter.strip_suffix(".observed"));
-    without.or_else(|| counter.rsplit_once(".denied.").map(|(filter, _)| filter)).unwrap_or(counter)
+    counter.split_once('.').map_or(counter, |(filter, _)| filter)
 }
 
-fn values<'a>(fields: &'a FieldLines, name: &[u8]) -> Vec<&'a [u8]> {
+fn values<'a>(fields: &'a [(Vec<u8>, Vec<u8>)], name: &[u8]) -> Vec<&'a [u8]> {
     fields
         .iter()
         .filter(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -257,7 +271,7 @@ fn list(values: &[&[u8]]) -> String {
     values.iter().map(|value| quote(value)).collect::<Vec<_>>().join(", ")
 }
 
-fn quote(bytes: &[u8]) -> String {
+pub(super) fn quote(bytes: &[u8]) -> String {
     const SHOWN: usize = 400;
     match bytes.get(..SHOWN) {
         Some(start) if bytes.len() > SHOWN => {
@@ -271,7 +285,7 @@ fn quote(bytes: &[u8]) -> String {
 mod tests {
     extern crate std;
 
-    use super::{LogLine, Seen, SeenUpstream, names_path, refusals, verdicts};
+    use super::{LogLine, Mismatch, Seen, SeenUpstream, names_path, refusals, verdicts};
     use crate::testing::corpus::parse;
     use std::string::{String, ToString};
     use std::vec::Vec;
@@ -307,6 +321,7 @@ mod tests {
             body: b"no".to_vec(),
             details: "pintle_x".to_string(),
             upstream: Some(SeenUpstream { path: b"/".to_vec(), ..SeenUpstream::default() }),
+            callouts: Vec::new(),
             counters: [("b.denied.x".to_string(), 1), ("c.allowed".to_string(), 1)].into(),
             notes: [("user".to_string(), b"alice".to_vec())].into(),
             logs: [LogLine { level: "info".to_string(), message: "say hello".to_string() }]
@@ -343,6 +358,20 @@ mod tests {
                 s.counters.insert("b.allowed".to_string(), 1);
             }),
             ["counter b.allowed"]
+        );
+        assert_eq!(
+            complaints(|s| {
+                s.counters.insert("b.calls.granted".to_string(), 1);
+            }),
+            ["counter b.calls.granted"]
+        );
+        assert_eq!(
+            complaints(|s| s.callouts.push(Mismatch {
+                what: "callouts".to_string(),
+                expected: "1".to_string(),
+                seen: "0".to_string(),
+            })),
+            ["callouts"]
         );
         assert_eq!(complaints(|s| s.notes.clear()), ["note user"]);
         assert_eq!(complaints(|s| s.logs.clear()), ["log"]);

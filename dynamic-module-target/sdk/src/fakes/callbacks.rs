@@ -5,19 +5,38 @@
 //! All of them are called through the table only, with what `EnvoyHttpFilter` and its like pass: handles
 //! that [`super::FakeEnvoy`] made and that are alive, buffers of the module, places to write to.
 
-use super::{ConfigHost, Fields, LocalReply, StreamHost, log, name, raw};
+use core::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::callouts::Started;
+use super::stream::StreamHost;
+use super::{ConfigHost, Fields, LocalReply, log, name, raw, schedulers};
 use crate::abi::{
-    AttributeId, ConfigEnvoy, FilterEnvoy, MetricsResult, ModuleBuffer, ModuleHeader,
-    RawEnvoyBuffer, RawEnvoyHeader,
+    AttributeId, CalloutInitResult, ConfigEnvoy, FilterEnvoy, MetricsResult, ModuleBuffer,
+    ModuleHeader, RawEnvoyBuffer, RawEnvoyHeader,
 };
 use crate::callbacks::Callbacks;
 
+/// Whether callbacks that Envoy 1.38 lacks are left out.
+static OLD: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn be_old() {
+    OLD.store(true, Ordering::Relaxed);
+}
+
 pub(super) fn install() {
+    let new = !OLD.load(Ordering::Relaxed);
     let fakes = Callbacks {
         log: write_log,
         log_enabled,
         define_counter,
+        define_gauge,
+        define_histogram,
         increment_counter,
+        increase_gauge,
+        decrease_gauge,
+        set_gauge,
+        record_histogram_value,
         get_header,
         get_headers_size,
         get_headers,
@@ -29,7 +48,21 @@ pub(super) fn install() {
         get_attribute_int,
         get_attribute_bool,
         clear_route_cache,
-        log_v2: Some(log_v2),
+        continue_decoding,
+        http_callout,
+        config_http_callout,
+        scheduler_new,
+        scheduler_commit: schedulers::commit,
+        scheduler_delete: schedulers::delete,
+        config_scheduler_new,
+        config_scheduler_commit: schedulers::commit,
+        config_scheduler_delete: schedulers::delete,
+        config_increment_counter: new.then_some(config_increment_counter),
+        config_increase_gauge: new.then_some(config_increase_gauge),
+        config_decrease_gauge: new.then_some(config_decrease_gauge),
+        config_set_gauge: new.then_some(config_set_gauge),
+        config_record_histogram_value: new.then_some(config_record_histogram_value),
+        log_v2: new.then_some(log_v2),
     };
     // SAFETY: they do what the ABI says, on handles that the fake host made.
     unsafe { crate::callbacks::install(&fakes) }
@@ -67,42 +100,67 @@ unsafe extern "C" fn log_enabled(level: u32) -> bool {
     log::enabled(level)
 }
 
-unsafe extern "C" fn define_counter(
-    envoy: ConfigEnvoy,
-    name: ModuleBuffer<'_>,
-    _label_names: *mut ModuleBuffer<'_>,
-    label_names_length: usize,
-    id: *mut usize,
-) -> u32 {
-    // SAFETY: see the module.
-    let host = unsafe { config(envoy) };
-    if host.frozen.get() {
-        return MetricsResult::Frozen.number();
-    }
-    assert_eq!(label_names_length, 0, "labels are not covered");
-    let mut counters = host.counters.borrow_mut();
-    counters.push((text(name), 0));
-    // SAFETY: see the module.
-    unsafe { id.write(counters.len()) };
-    MetricsResult::Success.number()
+/// Declares what defines and what changes one kind of metric.
+macro_rules! metrics {
+    ($($define:ident $list:ident { $($change:ident $of_config:ident |$metric:ident, $value:ident| $code:expr;)* })*) => {$(
+        unsafe extern "C" fn $define(
+            envoy: ConfigEnvoy,
+            name: ModuleBuffer<'_>,
+            _label_names: *mut ModuleBuffer<'_>,
+            label_names_length: usize,
+            id: *mut usize,
+        ) -> u32 {
+            assert_eq!(label_names_length, 0, "labels are not covered");
+            // SAFETY: see the module.
+            match unsafe { config(envoy) }.metrics.define(|lists| &mut lists.$list, text(name)) {
+                Ok(new) => {
+                    // SAFETY: see the module.
+                    unsafe { id.write(new) };
+                    MetricsResult::Success.number()
+                }
+                Err(failure) => failure.number(),
+            }
+        }
+
+        $(
+            unsafe extern "C" fn $change(
+                filter: FilterEnvoy,
+                id: usize,
+                _label_values: *mut ModuleBuffer<'_>,
+                _label_values_length: usize,
+                $value: u64,
+            ) -> u32 {
+                // SAFETY: see the module.
+                let metrics = &unsafe { stream(filter) }.config.metrics;
+                metrics.change(|lists| &mut lists.$list, id, |$metric| $code)
+            }
+
+            unsafe extern "C" fn $of_config(
+                envoy: ConfigEnvoy,
+                id: usize,
+                _label_values: *mut ModuleBuffer<'_>,
+                _label_values_length: usize,
+                $value: u64,
+            ) -> u32 {
+                // SAFETY: see the module.
+                let metrics = &unsafe { config(envoy) }.metrics;
+                metrics.change(|lists| &mut lists.$list, id, |$metric| $code)
+            }
+        )*
+    )*};
 }
 
-unsafe extern "C" fn increment_counter(
-    filter: FilterEnvoy,
-    id: usize,
-    _label_values: *mut ModuleBuffer<'_>,
-    _label_values_length: usize,
-    value: u64,
-) -> u32 {
-    // SAFETY: see the module.
-    let host = unsafe { stream(filter) };
-    let mut counters = host.config.counters.borrow_mut();
-    match id.checked_sub(1).and_then(|index| counters.get_mut(index)) {
-        Some((_, sum)) => {
-            *sum += value;
-            MetricsResult::Success.number()
-        }
-        None => MetricsResult::MetricNotFound.number(),
+metrics! {
+    define_counter counters {
+        increment_counter config_increment_counter |sum, value| *sum += value;
+    }
+    define_gauge gauges {
+        increase_gauge config_increase_gauge |gauge, value| *gauge = gauge.wrapping_add(value);
+        decrease_gauge config_decrease_gauge |gauge, value| *gauge = gauge.wrapping_sub(value);
+        set_gauge config_set_gauge |gauge, value| *gauge = value;
+    }
+    define_histogram histograms {
+        record_histogram_value config_record_histogram_value |values, value| values.push(value);
     }
 }
 
@@ -230,10 +288,106 @@ unsafe extern "C" fn send_response(
         body: bytes(body),
         details: text(details),
     });
+    host.held.set(false);
     host.announce(status, &bytes(details));
+    if host.complete_in_reply.get() {
+        host.complete();
+    }
     if host.destroy_in_reply.get() {
         host.destroy_module();
     }
+}
+
+unsafe extern "C" fn continue_decoding(filter: FilterEnvoy) {
+    // SAFETY: see the module.
+    let host = unsafe { stream(filter) };
+    // As Envoy: nothing happens unless the request is held.
+    if host.held.replace(false) {
+        host.resumed.set(host.resumed.get() + 1);
+        if let Some(headers) = host.respond_in_resume.take() {
+            host.announce(404, b"route_not_found");
+            host.respond(headers, true);
+            host.complete();
+            host.destroy_module();
+        }
+    }
+}
+
+unsafe extern "C" fn http_callout(
+    filter: FilterEnvoy,
+    id: *mut u64,
+    cluster: ModuleBuffer<'_>,
+    headers: *mut ModuleHeader<'_>,
+    headers_size: usize,
+    body: ModuleBuffer<'_>,
+    timeout_ms: u64,
+) -> u32 {
+    // SAFETY: see the module.
+    let (host, started) = unsafe {
+        let host = stream(filter);
+        let (plan, all) = (host.config.plan(), &host.config.callouts);
+        let start =
+            host.callouts.start(plan, all, cluster, headers, headers_size, body, timeout_ms);
+        (host, start)
+    };
+    let answer = |inline, answer| host.answer(inline, answer);
+    // SAFETY: see the module.
+    unsafe { start(started, id, answer) }
+}
+
+unsafe extern "C" fn config_http_callout(
+    envoy: ConfigEnvoy,
+    id: *mut u64,
+    cluster: ModuleBuffer<'_>,
+    headers: *mut ModuleHeader<'_>,
+    headers_size: usize,
+    body: ModuleBuffer<'_>,
+    timeout_ms: u64,
+) -> u32 {
+    // SAFETY: see the module.
+    let (host, started) = unsafe {
+        let host = config(envoy);
+        host.assert_main_thread();
+        let (plan, all) = (host.plan(), &host.callouts);
+        let start = all.start(plan, all, cluster, headers, headers_size, body, timeout_ms);
+        (host, start)
+    };
+    let answer = |inline, answer| host.answer(inline, answer);
+    // SAFETY: see the module.
+    unsafe { start(started, id, answer) }
+}
+
+/// # Safety
+///
+/// `place` can be written to.
+unsafe fn start(
+    started: Started,
+    place: *mut u64,
+    answer: impl FnOnce(u64, super::FakeAnswer),
+) -> u32 {
+    let (id, result) = match started {
+        Started::No(why) => return why.number(),
+        Started::Yes(id) => (id, CalloutInitResult::Success),
+        Started::Inline(id, inline, result) => {
+            answer(id, inline);
+            (id, result)
+        }
+    };
+    if result == CalloutInitResult::Success {
+        // SAFETY: passed on to the caller.
+        unsafe { place.write(id) };
+    }
+    result.number()
+}
+
+unsafe extern "C" fn scheduler_new(filter: FilterEnvoy) -> *mut c_void {
+    // SAFETY: see the module.
+    schedulers::new(&unsafe { stream(filter) }.inbox)
+}
+
+unsafe extern "C" fn config_scheduler_new(envoy: ConfigEnvoy) -> *mut c_void {
+    // SAFETY: see the module.
+    schedulers::new(&unsafe { config(envoy) }.inbox)
 }
 
 unsafe extern "C" fn set_dynamic_metadata_string(

@@ -2,11 +2,12 @@
 
 use proxy_wasm::types::LogLevel;
 
-use super::{FakeHost, Fields, LocalReply, Root, Stream};
+use super::{End, FakeHost, Fields, LocalReply, Root, Stream};
 use crate::pairs::{self, Pairs};
 
 pub(super) const NOT_FOUND: u32 = 1;
 pub(super) const BAD_ARGUMENT: u32 = 2;
+pub(super) const CAS_MISMATCH: u32 = 8;
 pub(super) const INTERNAL_FAILURE: u32 = 10;
 
 impl FakeHost {
@@ -36,12 +37,18 @@ impl FakeHost {
         Ok(bytes)
     }
 
+    pub(super) fn first_value(&mut self, map: u32, name: &[u8]) -> Result<Vec<u8>, u32> {
+        let fields = self.fields(map).ok_or(BAD_ARGUMENT)?;
+        fields.values(name).next().map(<[u8]>::to_vec).ok_or(NOT_FOUND)
+    }
+
     pub(super) fn edit(&mut self, map: u32, edit: impl FnOnce(&mut Fields)) -> Result<(), u32> {
         self.fields(map).map(edit).ok_or(BAD_ARGUMENT)
     }
 
     pub(super) fn buffer(&self, buffer: u32, start: usize, max: usize) -> Result<Vec<u8>, u32> {
         let bytes = match buffer {
+            4 => self.answer.as_ref().map(|answer| &answer.body),
             6 => self.vm_configuration.as_ref(),
             7 => self.plugin_configuration.as_ref(),
             0..=8 => None,
@@ -79,6 +86,26 @@ impl FakeHost {
             reply.fields = pairs.iter().collect();
         }
         stream.reply.get_or_insert(reply);
+        if self.context() != self.current {
+            // No callback of this stream runs that would end with it.
+            self.effective_stream().ok_or(BAD_ARGUMENT)?.take_reply();
+        }
+        Ok(())
+    }
+
+    /// The fields of a request that goes on are gone at once.
+    pub(super) fn continue_stream(&mut self, stream: u32) -> Result<(), u32> {
+        if stream > 3 {
+            return Err(BAD_ARGUMENT);
+        }
+        let held = self.effective_stream().ok_or(BAD_ARGUMENT)?;
+        if stream == 0 {
+            held.continues = held.continues.saturating_add(1);
+            held.request_open = false;
+            if held.end == Some(End::Pause) {
+                held.end = Some(End::Continue);
+            }
+        }
         Ok(())
     }
 
@@ -98,6 +125,13 @@ impl FakeHost {
     /// The root context of the callback that runs.
     pub(super) fn current_root(&mut self) -> Result<&mut Root, u32> {
         self.root_of(self.current)
+    }
+
+    /// The root context of the context that calls are about.
+    pub(super) fn effective_root_id(&self) -> Result<u32, u32> {
+        let id = self.context().ok_or(BAD_ARGUMENT)?;
+        let root = self.streams.get(&id).map_or(id, |stream| stream.root);
+        self.roots.contains_key(&root).then_some(root).ok_or(BAD_ARGUMENT)
     }
 
     fn effective_root(&mut self) -> Result<&mut Root, u32> {
@@ -125,6 +159,11 @@ impl FakeHost {
     }
 
     fn fields(&mut self, map: u32) -> Option<&mut Fields> {
+        match map {
+            6 => return self.answer.as_mut().map(|answer| &mut answer.fields),
+            7 => return self.answer.as_mut().map(|answer| &mut answer.trailers),
+            _ => {}
+        }
         let stream = self.effective_stream()?;
         match map {
             0 if stream.request_open => Some(&mut stream.request),

@@ -14,6 +14,7 @@ const KINDS: u32 = 4;
 pub struct Metrics {
     series: BTreeMap<Vec<u8>, i64>,
     defined: Vec<(MetricType, Vec<u8>)>,
+    recorded: BTreeMap<Vec<u8>, Vec<u64>>,
 }
 
 impl Metrics {
@@ -21,6 +22,12 @@ impl Metrics {
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<i64> {
         self.series.get(name).copied()
+    }
+
+    /// What was recorded in a histogram, in order.
+    #[must_use]
+    pub fn recorded(&self, name: &[u8]) -> &[u64] {
+        self.recorded.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// All names with their values.
@@ -43,22 +50,36 @@ impl Metrics {
     }
 
     pub(super) fn increment(&mut self, id: u32, n: i64) -> Result<(), u32> {
-        if id % KINDS == KINDS - 1 {
-            return Err(BAD_ARGUMENT);
-        }
-        let at = usize::try_from(id / KINDS).ok().and_then(|at| at.checked_sub(1));
-        let at = at.ok_or(NOT_FOUND)?;
-        let (kind, name) = self.defined.get(at).ok_or(NOT_FOUND)?;
+        let (kind, name) = self.defined(id)?;
         let takes = match kind {
             MetricType::Counter => n > 0,
             MetricType::Gauge => true,
             _ => false,
         };
-        let value = self.series.get_mut(name).ok_or(NOT_FOUND)?;
+        let value = self.series.get_mut(&name).ok_or(NOT_FOUND)?;
         if !takes {
             return Err(BAD_ARGUMENT);
         }
         *value = value.saturating_add(n);
         Ok(())
+    }
+    pub(super) fn record(&mut self, id: u32, value: u64) -> Result<(), u32> {
+        let (kind, name) = self.defined(id)?;
+        let as_number = i64::try_from(value).unwrap_or(i64::MAX);
+        let series = self.series.get_mut(&name).ok_or(NOT_FOUND)?;
+        match kind {
+            MetricType::Counter => *series = series.saturating_add(as_number),
+            MetricType::Gauge => *series = as_number,
+            _ => self.recorded.entry(name).or_default().push(value),
+        }
+        Ok(())
+    }
+
+    fn defined(&self, id: u32) -> Result<(MetricType, Vec<u8>), u32> {
+        if id % KINDS == KINDS - 1 {
+            return Err(BAD_ARGUMENT);
+        }
+        let at = usize::try_from(id / KINDS).ok().and_then(|at| at.checked_sub(1));
+        self.defined.get(at.ok_or(NOT_FOUND)?).cloned().ok_or(NOT_FOUND)
     }
 }

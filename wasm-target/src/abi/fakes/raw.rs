@@ -6,7 +6,7 @@
 use proxy_wasm::types::LogLevel;
 
 use super::calls::INTERNAL_FAILURE;
-use super::{FakeHost, Fields, HOST, LocalReply};
+use super::{Callout, FakeHost, Fields, HOST, LocalReply};
 use crate::arena;
 
 /// The status when the module has no memory for what is returned.
@@ -40,6 +40,20 @@ pub(crate) unsafe fn proxy_get_header_map_pairs(
     size: *mut usize,
 ) -> u32 {
     let answer = ask_bytes("proxy_get_header_map_pairs", |host| host.pairs(map));
+    // SAFETY: the caller passes two places.
+    unsafe { give(answer, data, size) }
+}
+
+pub(crate) unsafe fn proxy_get_header_map_value(
+    map: u32,
+    name: *const u8,
+    name_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    // SAFETY: the caller passes a slice.
+    let name = unsafe { bytes(name, name_size) };
+    let answer = ask_bytes("proxy_get_header_map_value", |host| host.first_value(map, name));
     // SAFETY: the caller passes two places.
     unsafe { give(answer, data, size) }
 }
@@ -127,6 +141,78 @@ pub(crate) unsafe fn proxy_send_local_response(
     status(ask("proxy_send_local_response", |host| host.reply(reply, list)))
 }
 
+pub(crate) unsafe fn proxy_continue_stream(stream: u32) -> u32 {
+    status(ask("proxy_continue_stream", |host| host.continue_stream(stream)))
+}
+
+#[expect(clippy::too_many_arguments, reason = "the ABI's")]
+pub(crate) unsafe fn proxy_http_call(
+    cluster: *const u8,
+    cluster_size: usize,
+    fields: *const u8,
+    fields_size: usize,
+    body: *const u8,
+    body_size: usize,
+    trailers: *const u8,
+    trailers_size: usize,
+    timeout: u32,
+    token: *mut u32,
+) -> u32 {
+    // SAFETY: the caller passes four slices.
+    let (cluster, list, body, _) = unsafe {
+        (
+            bytes(cluster, cluster_size),
+            bytes(fields, fields_size),
+            bytes(body, body_size),
+            bytes(trailers, trailers_size),
+        )
+    };
+    let callout = Callout {
+        root: 0,
+        cluster: cluster.to_vec(),
+        fields: Fields::default(),
+        body: body.to_vec(),
+        timeout_ms: timeout,
+    };
+    let answer = ask("proxy_http_call", |host| host.http_call(callout, list));
+    // SAFETY: the caller passes a place for a number.
+    status(answer.map(|answer| unsafe { token.write(answer) }))
+}
+
+pub(crate) unsafe fn proxy_get_shared_data(
+    key: *const u8,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+    version: *mut u32,
+) -> u32 {
+    // SAFETY: the caller passes a slice.
+    let key = unsafe { bytes(key, key_size) };
+    let mut number = 0;
+    let answer = ask_bytes("proxy_get_shared_data", |host| {
+        let (value, version) = host.shared_data.value(key)?;
+        number = version;
+        Ok(value)
+    });
+    // SAFETY: the caller passes two places, and one for a number.
+    unsafe {
+        version.write(number);
+        give(answer, data, size)
+    }
+}
+
+pub(crate) unsafe fn proxy_set_shared_data(
+    key: *const u8,
+    key_size: usize,
+    value: *const u8,
+    value_size: usize,
+    version: u32,
+) -> u32 {
+    // SAFETY: the caller passes two slices.
+    let (key, value) = unsafe { (bytes(key, key_size), bytes(value, value_size)) };
+    status(ask("proxy_set_shared_data", |host| host.shared_data.set(key, value, version)))
+}
+
 pub(crate) unsafe fn proxy_get_property(
     path: *const u8,
     path_size: usize,
@@ -166,6 +252,10 @@ pub(crate) unsafe fn proxy_define_metric(
 
 pub(crate) unsafe fn proxy_increment_metric(id: u32, n: i64) -> u32 {
     status(ask("proxy_increment_metric", |host| host.metrics.increment(id, n)))
+}
+
+pub(crate) unsafe fn proxy_record_metric(id: u32, value: u64) -> u32 {
+    status(ask("proxy_record_metric", |host| host.metrics.record(id, value)))
 }
 
 pub(crate) unsafe fn proxy_call_foreign_function(
