@@ -24,6 +24,7 @@ mod log;
 mod mesh;
 mod metrics;
 mod miri;
+mod oauth;
 mod own_filter;
 mod panics;
 mod payload;

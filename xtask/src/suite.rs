@@ -12,7 +12,7 @@ use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::{
     artefact, bench, corpus, crates, deploy, documents, exchange, fuzz, grpc, identity, metrics,
-    miri, own_filter, panics, traffic, updates,
+    miri, oauth, own_filter, panics, traffic, updates,
 };
 
 /// What `cargo xtask test` is told.
@@ -44,6 +44,7 @@ const SUITES: &[Suite] = &[
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("identity", Runs::OnEnvoy(|ground, envoy| Box::pin(identity::run(ground, envoy)))),
     Suite("exchange", Runs::OnEnvoy(|ground, envoy| Box::pin(exchange::run(ground, envoy)))),
+    Suite("oauth", Runs::OnEnvoy(|ground, envoy| Box::pin(oauth::run(ground, envoy)))),
     Suite("own-filter", Runs::OnEnvoy(|ground, envoy| Box::pin(own_filter::run(ground, envoy)))),
     Suite("bench", Runs::OnEnvoy(|ground, envoy| Box::pin(bench::suite::run(ground, envoy)))),
     Suite("panics", Runs::OnEnvoy(|ground, envoy| Box::pin(panics::run(ground, envoy)))),
