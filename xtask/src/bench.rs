@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what each way to run a filter costs, side by side on one Envoy.
 
+mod auth;
 mod callgrind;
 mod cell;
 mod compare;

@@ -13,6 +13,7 @@ type headerMap uint32
 const (
 	requestHeaders  headerMap = 0
 	responseHeaders headerMap = 2
+	callHeaders     headerMap = 6
 )
 
 type logLevel uint32
@@ -32,7 +33,9 @@ const (
 
 const (
 	statusOK                  uint32 = 0
+	bufferCallBody            uint32 = 4
 	bufferPluginConfiguration uint32 = 7
+	requestStream             uint32 = 0
 	noGRPCStatus              int32  = -1
 )
 
@@ -67,6 +70,22 @@ func sendLocalResponse(status uint32, details, body string, headers pairs) {
 func pluginConfiguration(size uint32) string {
 	proxyGetBufferBytes(bufferPluginConfiguration, 0, size, &returned.data, &returned.size)
 	return take()
+}
+
+// httpCall starts a callout, and tells it from others.
+func httpCall(cluster string, headers pairs, timeoutMS uint32) (uint32, bool) {
+	status := proxyHTTPCall(cluster, string(headers), "", "", timeoutMS, &returned.call)
+	return returned.call, status == statusOK
+}
+
+func callBody(size uint32) string {
+	proxyGetBufferBytes(bufferCallBody, 0, size, &returned.data, &returned.size)
+	return take()
+}
+
+// resume lets a request go on that was held, from a call that is not about its stream.
+func resume() {
+	proxyContinueStream(requestStream)
 }
 
 func logLine(level logLevel, line string) {
@@ -122,7 +141,7 @@ var received []byte
 
 // returned is where the host says what it returned. It is no stack, which may move while the host
 // calls back. Where and how long data is, received says too.
-var returned struct{ data, size, level uint32 }
+var returned struct{ data, size, level, call uint32 }
 
 //go:wasmexport proxy_on_memory_allocate
 func onMemoryAllocate(size uint32) unsafe.Pointer {
@@ -157,6 +176,15 @@ func proxySendLocalResponse(status uint32, details, body, headers string, grpcSt
 
 //go:wasmimport env proxy_get_buffer_bytes
 func proxyGetBufferBytes(kind, start, size uint32, data, length *uint32) uint32
+
+//go:wasmimport env proxy_http_call
+func proxyHTTPCall(cluster, headers, body, trailers string, timeoutMS uint32, call *uint32) uint32
+
+//go:wasmimport env proxy_set_effective_context
+func proxySetEffectiveContext(context uint32) uint32
+
+//go:wasmimport env proxy_continue_stream
+func proxyContinueStream(kind uint32) uint32
 
 //go:wasmimport env proxy_log
 func proxyLog(level uint32, message string) uint32

@@ -17,6 +17,7 @@ type filterConfig struct {
 	BasicAuth     *basicAuthConfig     `json:"basic_auth"`
 	Headers       *headersConfig       `json:"headers"`
 	LogHeaders    *logHeadersConfig    `json:"log_headers"`
+	TokenExchange *tokenExchangeConfig `json:"token_exchange"`
 }
 
 func (c *filterConfig) step() (step, error) {
@@ -38,6 +39,10 @@ func (c *filterConfig) step() (step, error) {
 	if c.LogHeaders != nil {
 		kinds++
 		step, err = c.LogHeaders.step()
+	}
+	if c.TokenExchange != nil {
+		kinds++
+		step, err = c.TokenExchange.step()
 	}
 	if kinds != 1 {
 		return nil, errors.New("a filter is of one kind")

@@ -8,5 +8,6 @@
 //
 // It reads Pintle's configuration, as far as the scenarios of the bench go, and refuses the rest.
 // What it leaves out makes it cheaper too: a path has one form, without the query; of a repeated
-// field the first value is looked at; credentials are not compared in constant time.
+// field the first value is looked at; credentials are not compared in constant time. Tokens are not
+// remembered: each request is a callout.
 package main

@@ -8,6 +8,7 @@ import "fmt"
 var (
 	policies = map[uint32]*policy{} // by root context
 	streams  = map[uint32]*stream{} // by stream context
+	calls    = map[uint32]*stream{} // by callout
 )
 
 // The module is a reactor: the host calls its exports.
@@ -19,7 +20,7 @@ func abiVersion() {}
 //go:wasmexport proxy_on_context_create
 func onContextCreate(context, root uint32) {
 	if root != 0 {
-		streams[context] = &stream{policy: policies[root]}
+		streams[context] = &stream{context: context, policy: policies[root]}
 	}
 }
 
@@ -41,7 +42,26 @@ func onRequestHeaders(context, _, _ uint32) uint32 {
 		reply.send()
 		return actionPause
 	}
+	if s.waiting != nil {
+		return actionPause
+	}
 	return actionContinue
+}
+
+//go:wasmexport proxy_on_http_call_response
+func onHTTPCallResponse(_, call, _, bodySize, _ uint32) {
+	s := calls[call]
+	delete(calls, call)
+	// The client may have gone, and its stream with it.
+	if s == nil || streams[s.context] != s {
+		return
+	}
+	proxySetEffectiveContext(s.context)
+	if reply := s.waiting.onAnswer(bodySize); reply != nil {
+		reply.send()
+		return
+	}
+	resume()
 }
 
 // The host calls it for this plug-in's own replies too.

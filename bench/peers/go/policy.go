@@ -44,6 +44,9 @@ func newPolicy(text string) (*policy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("filters[%d]: %w", i, err)
 		}
+		if _, waits := step.(*tokenExchange); waits && i+1 < len(config.Filters) {
+			return nil, fmt.Errorf("filters[%d]: nothing may stand behind a filter that waits", i)
+		}
 		p.steps = append(p.steps, step)
 		if keeper, ok := step.(keeper); ok {
 			p.keepers = append(p.keepers, keeper)
@@ -74,7 +77,9 @@ func (p *policy) onResponse(s *stream) {
 
 // A stream is a request and its response. What is read of the request once is kept.
 type stream struct {
+	context         uint32
 	policy          *policy
+	waiting         *tokenExchange
 	path, method    lazy
 	requestIDHeader lazy
 }

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, stream};
-use pintle_core::testing::corpus;
 use tokio::time::Instant;
 
 use super::Bench;
+use super::auth::Auth;
 use super::callgrind;
 use super::cell::Cell;
 use super::progress::Progress;
 use super::proof;
 use super::proxy::{Proxy, Setup};
 use super::results::{Instructions, Place, Results};
-use super::scenario::Measure;
+use super::scenario::{Asks, Measure};
 use super::subject::Subject;
 use crate::artefact::Artefact;
 use crate::client::Connection;
@@ -112,22 +112,28 @@ async fn count_patiently(bench: &Bench, cell: &Cell<'_>) -> Result<Instructions>
     };
     let setup = Setup { copies, under: callgrind::command_line(), ..Setup::default() };
     let proxy = Proxy::start(bench, cell, "instructions", &setup).await?;
-    let request = cell.scenario.request()?;
     proof::prove(&proxy, cell).await?;
     let before = settled(&proxy, cell).await?;
+    let asked_before = proxy.auth.as_ref().map(Auth::calls);
 
     callgrind::count(&proxy).await?;
-    let mut connection = Connection::open(proxy.address, request.http).await?;
-    send(&mut connection, cell, &request, WARM_UP).await.context("warming up")?;
+    let mut connection = Connection::open(proxy.address, cell.scenario.request()?.http).await?;
+    // The first one was sent for the proof.
+    let mut numbers = 1..;
+    send(&mut connection, cell, &mut numbers, WARM_UP).await.context("warming up")?;
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         callgrind::zero(&proxy).await?;
-        send(&mut connection, cell, &request, requests).await?;
+        send(&mut connection, cell, &mut numbers, requests).await?;
         samples.push(callgrind::dump(&proxy).await? as f64 / f64::from(requests));
     }
     drop(connection);
 
     let sent = u64::from(WARM_UP + SAMPLES * requests);
+    if let (Some(auth), Some(before)) = (&proxy.auth, asked_before) {
+        let (asked, expected) = (auth.calls() - before, calls(cell, sent * u64::from(copies)));
+        ensure!(asked == expected, "the auth service was asked {asked} times, not {expected}");
+    }
     prove_all(&proxy, cell, &before, sent * u64::from(copies)).await?;
     proof::prove(&proxy, cell).await.context("after counting")?;
     proxy.stop().await?;
@@ -137,14 +143,24 @@ async fn count_patiently(bench: &Bench, cell: &Cell<'_>) -> Result<Instructions>
 async fn send(
     connection: &mut Connection,
     cell: &Cell<'_>,
-    request: &corpus::Request,
+    numbers: &mut std::ops::RangeFrom<u64>,
     times: u32,
 ) -> Result<()> {
-    for _ in 0..times {
-        let reply = connection.send(request).await?;
+    for number in numbers.take(times as usize) {
+        let reply = connection.send(&cell.scenario.numbered(number)?).await?;
         proof::expect_answer(cell, &reply)?;
     }
     Ok(())
+}
+
+/// How often the auth service is asked while so many requests pass a filter.
+fn calls(cell: &Cell<'_>, passed: u64) -> u64 {
+    let artefact = matches!(cell.subject, Subject::Native | Subject::Wasm);
+    match cell.scenario.asks {
+        Some(Asks::Once) if artefact => 0,
+        Some(_) if cell.subject.does_the_job() => passed,
+        _ => 0,
+    }
 }
 
 /// An error unless every filter that counts has counted in every copy.

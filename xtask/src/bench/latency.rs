@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &Bench, progress: &Progress, results: &mut Result
     let cells = bench.cells(Measure::Latency);
     let Some(load) = bench.load.as_ref().filter(|_| !cells.is_empty()) else { return Ok(()) };
     progress.heading("Latency at fixed rates, in microseconds");
-    let service = match Service::start(load.cores.clone()).await {
+    let service = match Service::upstream(load.cores.clone()).await {
         Ok(service) => service,
         Err(error) => {
             results.failed.push(format!("latency: {error:#}"));

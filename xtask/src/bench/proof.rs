@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use pintle_core::testing::corpus;
 
+use super::auth::TOKEN;
 use super::cell::Cell;
-use super::proxy::Proxy;
+use super::proxy::{PROOF_FIELD, PROOF_PATH, Proxy};
 use super::scenario::{Proof, Response};
 use super::subject::Subject;
 use crate::client::{self, Reply};
@@ -62,6 +63,10 @@ async fn seen(proxy: &Proxy, cell: &Cell<'_>) -> Result<()> {
             }
             Ok(())
         }
+        Some(Proof::Token) => {
+            ensure!(goes_upstream(proxy, &request).await?, "the upstream would get no token");
+            Ok(())
+        }
         Some(Proof::Log(text)) => {
             ensure!(logged(proxy, mark, text, None).await?, "{text:?} is not in the log");
             Ok(())
@@ -91,6 +96,7 @@ async fn unseen(proxy: &Proxy, cell: &Cell<'_>, reply: &Reply, mark: Mark) -> Re
             }
             shows
         }
+        Some(Proof::Token) => goes_upstream(proxy, &cell.scenario.request()?).await?,
         Some(Proof::Log(text)) => proxy.log.text_since(mark)?.contains(text.as_str()),
         Some(Proof::DebugLog(text)) => {
             set_level(proxy, "debug").await?;
@@ -101,6 +107,13 @@ async fn unseen(proxy: &Proxy, cell: &Cell<'_>, reply: &Reply, mark: Mark) -> Re
     };
     ensure!(!shows, "what should prove that a filter ran happens without one");
     Ok(())
+}
+
+/// Whether the token of the auth service does.
+async fn goes_upstream(proxy: &Proxy, request: &corpus::Request) -> Result<bool> {
+    let request = corpus::Request { path: PROOF_PATH.into(), ..request.clone() };
+    let reply = client::send(proxy.address, &request).await?;
+    Ok(reply.status == 200 && reply.field(PROOF_FIELD) == Some(TOKEN.as_bytes()))
 }
 
 async fn idle(proxy: &Proxy, request: &corpus::Request) -> Result<()> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 
 use super::Bench;
+use super::auth::{Auth, TOKEN_FIELD};
 use super::cell::{Cell, Chain};
 use crate::admin::Admin;
 use crate::bootstrap::socket_address;
@@ -23,6 +24,11 @@ const START_PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(1);
 const LISTENER: &str = "bench";
 const CLUSTER: &str = "upstream";
+const AUTH_CLUSTER: &str = "auth";
+/// Where a request is answered with the token that the upstream would have got.
+pub(crate) const PROOF_PATH: &str = "/proof";
+/// The response field with it.
+pub(crate) const PROOF_FIELD: &str = "x-proof";
 
 /// How an Envoy is to be run.
 #[derive(Clone, Debug)]
@@ -57,6 +63,8 @@ pub(crate) struct Proxy {
     pub(crate) pid: u32,
     /// From the start of the process until it was ready.
     pub(crate) start: Duration,
+    /// The auth service, where the scenario has one.
+    pub(crate) auth: Option<Auth>,
     process: Child,
 }
 
@@ -71,7 +79,13 @@ impl Proxy {
         let folder = bench.folder.join("envoys").join(purpose).join(cell.label());
         make_empty(&folder)?;
         let chain = cell.chain(&bench.workspace, &bench.peers, setup.copies)?;
-        let config = serde_json::to_string(&bootstrap(chain, setup.upstream))?;
+        let cores = bench.load.as_ref().and_then(|load| load.cores.clone());
+        let auth = match cell.scenario.asks {
+            Some(_) => Some(Auth::start(cores).await?),
+            None => None,
+        };
+        let config = bootstrap(chain, setup.upstream, auth.as_ref().map(Auth::address));
+        let config = serde_json::to_string(&config)?;
         let file = folder.join("envoy.json");
         std::fs::write(&file, config).with_context(|| format!("writing {}", file.display()))?;
         let log = Log(folder.join("envoy.log"));
@@ -84,7 +98,7 @@ impl Proxy {
         let start = begun.elapsed();
         let listeners = admin.listeners().await?;
         let address = *listeners.get(LISTENER).context("Envoy has no listener")?;
-        Ok(Self { address, admin, log, folder, pid, start, process })
+        Ok(Self { address, admin, log, folder, pid, start, auth, process })
     }
 
     /// Ends it, and waits until it has.
@@ -118,8 +132,13 @@ fn spawn(envoy: &Path, folder: &Path, setup: &Setup) -> Result<Child> {
     command.spawn().with_context(|| format!("starting {}", envoy.display()))
 }
 
-fn bootstrap(chain: Chain, upstream: Option<SocketAddr>) -> Value {
-    let clusters: Vec<Value> = upstream.into_iter().map(cluster).collect();
+fn bootstrap(mut chain: Chain, upstream: Option<SocketAddr>, auth: Option<SocketAddr>) -> Value {
+    if auth.is_some() {
+        chain.routes.insert(0, proof_route());
+    }
+    let clusters = [(CLUSTER, upstream), (AUTH_CLUSTER, auth)].into_iter();
+    let clusters = clusters.filter_map(|(name, address)| Some(cluster(name, address?)));
+    let clusters: Vec<Value> = clusters.collect();
     json!({
         "node": {"id": "pintle", "cluster": "pintle"},
         "admin": {"address": socket_address("127.0.0.1", 0)},
@@ -162,12 +181,18 @@ fn listener(chain: Chain, upstream: Option<SocketAddr>) -> Value {
     })
 }
 
-fn cluster(upstream: SocketAddr) -> Value {
+/// No measured request takes this route.
+fn proof_route() -> Value {
+    let field = json!({"key": PROOF_FIELD, "value": format!("%REQ({TOKEN_FIELD})%")});
+    json!({"match": {"path": PROOF_PATH}, "response_headers_to_add": [{"header": field}]})
+}
+
+fn cluster(name: &str, address: SocketAddr) -> Value {
     json!({
-        "name": CLUSTER,
+        "name": name,
         "connect_timeout": "2s",
-        "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [{
-            "endpoint": {"address": socket_address(&upstream.ip().to_string(), upstream.port())},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{
+            "endpoint": {"address": socket_address(&address.ip().to_string(), address.port())},
         }]}]},
     })
 }

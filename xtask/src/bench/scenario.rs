@@ -13,6 +13,9 @@ use crate::client;
 /// The scenario that all others are understood by: the one that bounds are set for.
 pub(crate) const REFERENCE: &str = "reference";
 
+/// What stands for the number of a request.
+const NUMBER: &str = "{n}";
+
 /// A job that subjects are compared at.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,9 @@ pub(crate) struct Scenario {
     pub(crate) response: Response,
     /// What shows that a filter ran, where `response` does not.
     pub(crate) proof: Option<Proof>,
+    /// How often the artefacts ask the auth service, where the job takes one. Others ask for each
+    /// request.
+    pub(crate) asks: Option<Asks>,
     vary: Option<Vary>,
     config: Configs,
 }
@@ -58,6 +64,18 @@ pub(crate) enum Measure {
     Latency,
     /// Resident memory, and time to load.
     Memory,
+    /// Resident memory over a million requests, for the artefacts.
+    Soak,
+}
+
+/// How often an auth service is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Asks {
+    /// Once for all requests.
+    Once,
+    /// For each request.
+    Each,
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,6 +112,8 @@ pub(crate) enum Proof {
     Log(String),
     /// The same, but only while what filters log is logged from `debug` on.
     DebugLog(String),
+    /// The token of the auth service would go upstream with the measured request.
+    Token,
 }
 
 /// A request that is sent for the sake of its answer.
@@ -145,9 +165,26 @@ impl Scenario {
         self.measures.contains(&measure)
     }
 
-    /// The request that is measured.
+    /// The request that is measured: the first one, where they differ.
     pub(crate) fn request(&self) -> Result<corpus::Request> {
-        self.request.render()
+        self.numbered(0)
+    }
+
+    /// One of the requests that are measured: in the values of fields `{n}` is its number.
+    pub(crate) fn numbered(&self, number: u64) -> Result<corpus::Request> {
+        let mut request = self.request.render()?;
+        if self.requests_differ() {
+            let number = number.to_string();
+            for (_, value) in &mut request.message.fields {
+                *value = String::from_utf8_lossy(value).replace(NUMBER, &number).into_bytes();
+            }
+        }
+        Ok(request)
+    }
+
+    /// Whether no two requests are alike.
+    pub(crate) fn requests_differ(&self) -> bool {
+        self.request.fields.iter().any(|field| field.contains(NUMBER))
     }
 
     /// The sizes, or one that is none.
@@ -191,6 +228,13 @@ impl Scenario {
         }
         let envoy = self.config.envoy.as_deref().unwrap_or("{}");
         let envoy: serde_json::Value = serde_json::from_str(envoy).context("config.envoy")?;
+        let timed = self.takes(Measure::Throughput) || self.takes(Measure::Latency);
+        if timed && self.requests_differ() {
+            bail!("measures: the load generator cannot send requests that differ");
+        }
+        if matches!(self.proof, Some(Proof::Token)) && self.asks.is_none() {
+            bail!("proof: there is no token without an auth service");
+        }
         if self.copies > 1 && envoy.get("routes").is_some() {
             bail!("copies: {} filters would share the routes of config.envoy", self.copies);
         }

@@ -1,4 +1,4 @@
-//! The upstream of latency: as little as a service can do.
+//! A service behind Envoy: as little as one can do.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -21,7 +21,7 @@ use super::cores::Cores;
 
 const CONTENT: &[u8] = b"hello from the upstream\n";
 
-/// Answers every request over HTTP/1.1 alike, on one thread of its own; it ends with its handle.
+/// Answers requests over HTTP/1.1, on one thread of its own; it ends with its handle.
 #[derive(Debug)]
 pub(crate) struct Service {
     /// Where it listens.
@@ -31,8 +31,22 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// The upstream of latency, which answers all requests alike.
+    pub(crate) async fn upstream(cores: Option<Cores>) -> Result<Self> {
+        let answer = |_: &Parts| {
+            let mut response = Response::new(Full::new(Bytes::from_static(CONTENT)));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+        };
+        Self::start("upstream", cores, answer).await
+    }
+
     /// Listens on a port of the system's choice, off Envoy's core.
-    pub(crate) async fn start(cores: Option<Cores>) -> Result<Self> {
+    pub(crate) async fn start(
+        name: &str,
+        cores: Option<Cores>,
+        answer: impl Fn(&Parts) -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,
+    ) -> Result<Self> {
         let listener =
             std::net::TcpListener::bind("127.0.0.1:0").context("listening on loopback")?;
         let address = listener.local_addr().context("listening on loopback")?;
@@ -47,39 +61,43 @@ impl Service {
             drop(tell.send(cores.map_or(Ok(()), Cores::leave_envoy_alone)));
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(listener) => {}
+                    () = serve(listener, answer) => {}
                     _ = stopped => {}
                 }
             });
         };
         std::thread::Builder::new()
-            .name("upstream".into())
+            .name(name.into())
             .spawn(thread)
-            .context("starting the upstream's thread")?;
-        placed.await.context("the upstream's thread ended")?.context("placing the upstream")?;
+            .context("starting a service's thread")?;
+        placed.await.context("a service's thread ended")?.context("placing a service")?;
         Ok(Self { address, _stop: stop })
     }
 }
 
-async fn serve(listener: std::net::TcpListener) {
+async fn serve(
+    listener: std::net::TcpListener,
+    answer: impl Fn(&Parts) -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,
+) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        let answer = answer.clone();
         connections.spawn(async move {
             if stream.set_nodelay(true).is_ok() {
-                let service = service_fn(answer);
+                let service = service_fn(|request: hyper::Request<Incoming>| {
+                    let answer = answer.clone();
+                    async move {
+                        let (head, content) = request.into_parts();
+                        // Where it breaks off, nobody waits for the answer.
+                        drop(content.collect().await);
+                        Ok::<_, Infallible>(answer(&head))
+                    }
+                });
                 // How it ends shows in the answers.
                 drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
             }
         });
         while connections.try_join_next().is_some() {}
     }
-}
-
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    // Where it breaks off, nobody waits for the answer.
-    drop(request.into_body().collect().await);
-    let mut response = Response::new(Full::new(Bytes::from_static(CONTENT)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    Ok(response)
 }

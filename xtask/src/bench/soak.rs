@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::proof;
 use super::proxy::{Proxy, Setup};
 use super::results::{Place, Results, Soak, SoakPoint};
-use super::scenario::{Measure, REFERENCE};
+use super::scenario::{Measure, REFERENCE, Scenario};
 use super::subject::Subject;
 
 const REQUESTS: u64 = 1_000_000;
@@ -39,11 +39,8 @@ const MAX_FIELDS: usize = 64;
 /// Records resident memory of the two artefacts, and of no filter, over many requests. No time is
 /// taken, so the client is lean, and the requests come as fast as they can.
 pub(crate) async fn run(bench: &Bench, progress: &Progress, results: &mut Results) -> Result<()> {
-    let mut cells = bench.cells(Measure::Memory);
-    cells.retain(|cell| {
-        let artefact = matches!(cell.subject, Subject::None | Subject::Native | Subject::Wasm);
-        artefact && cell.scenario.id == REFERENCE
-    });
+    let mut cells = bench.cells(Measure::Soak);
+    cells.retain(|cell| matches!(cell.subject, Subject::None | Subject::Native | Subject::Wasm));
     if bench.quick || cells.is_empty() {
         return Ok(());
     }
@@ -85,21 +82,24 @@ async fn point(proxy: &Proxy, requests: u64) -> Result<SoakPoint> {
 }
 
 /// Several connections that take turns.
-struct Client {
+struct Client<'s> {
     connections: Vec<Pipeline>,
-    request: corpus::Request,
+    scenario: &'s Scenario,
+    /// Whether some credentials are wrong.
+    wrong: bool,
     /// Whether a wrong credential is denied.
     denies: bool,
 }
 
-impl Client {
-    async fn open(address: SocketAddr, cell: &Cell<'_>) -> Result<Self> {
+impl<'s> Client<'s> {
+    async fn open(address: SocketAddr, cell: &Cell<'s>) -> Result<Self> {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             connections.push(Pipeline::open(address).await?);
         }
-        let denies = cell.subject != Subject::None;
-        Ok(Self { connections, request: cell.scenario.request()?, denies })
+        let wrong = cell.scenario.id == REFERENCE;
+        let denies = wrong && cell.subject != Subject::None;
+        Ok(Self { connections, scenario: cell.scenario, wrong, denies })
     }
 
     /// Sends the requests of these numbers, and returns when all are answered as they should be.
@@ -111,7 +111,10 @@ impl Client {
             pipeline.receive(|number| status(number, denies)).await?;
             let batch = start..numbers.end.min(start + BATCH);
             let mut text = String::new();
-            batch.clone().for_each(|number| render(&self.request, number, &mut text));
+            for number in batch.clone() {
+                let wrong = self.wrong && is_wrong(number);
+                render(&self.scenario.numbered(number)?, number, wrong, &mut text);
+            }
             pipeline.send(batch, &text).await?;
         }
         for pipeline in &mut self.connections {
@@ -180,7 +183,7 @@ fn is_wrong(number: u64) -> bool {
 
 /// The scenario's request with a path, a query and a user agent that no other has, and now and then
 /// with a credential that is not only wrong but new.
-fn render(request: &corpus::Request, number: u64, text: &mut String) {
+fn render(request: &corpus::Request, number: u64, wrong: bool, text: &mut String) {
     let mut line = |line: &[&str]| {
         line.iter().for_each(|part| text.push_str(part));
         text.push_str("\r\n");
@@ -193,7 +196,7 @@ fn render(request: &corpus::Request, number: u64, text: &mut String) {
         match name.as_ref() {
             "user-agent" => line(&[&name, ": ", &value, "/", &n]),
             // "alice:" and six bytes, in base64.
-            "authorization" if is_wrong(number) => {
+            "authorization" if wrong => {
                 line(&[&name, ": Basic YWxpY2U6", &format!("{number:08}")]);
             }
             _ => line(&[&name, ": ", &value]),
@@ -220,7 +223,7 @@ fn parse(received: &[u8]) -> Result<Option<(u16, usize)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, render, status};
+    use super::{is_wrong, parse, render, status};
     use crate::client;
 
     #[test]
@@ -231,7 +234,7 @@ mod tests {
             vec![("authorization".into(), right.into()), ("user-agent".into(), "bench".into())];
         let text = |number| {
             let mut text = String::new();
-            render(&request, number, &mut text);
+            render(&request, number, is_wrong(number), &mut text);
             text
         };
         assert_eq!(

@@ -5,6 +5,7 @@ use super::grid::Grid;
 use super::{reference, summary};
 use crate::bench::number::{count, kib, number, range};
 use crate::bench::results::{Job, Place, Results, Throughput};
+use crate::bench::scenario::REFERENCE;
 use crate::bench::statistics::Spread;
 use crate::bench::subject::Subject;
 use crate::table::{Mood, Table};
@@ -25,6 +26,12 @@ const IDLE_WASM: f64 = 7_525.0;
 
 /// How far above its floor an artefact may be.
 const ABOVE_FLOOR: f64 = 1.10;
+/// The job whose token is remembered, and the same with [`LONGER_BY`] more bytes of credential.
+const WARM: [&str; 2] = ["token-exchange-warm", "token-exchange-warm-1k"];
+const LONGER_BY: f64 = 1_024.0;
+/// What it may cost in ratio to the reference job, and what further 1,024 bytes may, in instructions.
+const WARM_TO_REFERENCE: f64 = 1.3;
+const FURTHER_KIB: f64 = 5_000.0;
 /// How far apart the costs of several sizes may be.
 const FLAT: f64 = 0.05;
 /// How far apart the samples of one cell may be, as a share of what they say of the job.
@@ -186,12 +193,16 @@ fn dearer_than_one(figures: Figures<'_>, results: &Results) -> String {
 fn all(results: &Results) -> Vec<Bound> {
     let figures = Figures(results);
     let mut bounds = at_reference(figures, reference(results));
+    bounds.extend(ARTEFACTS.map(|subject| warm(figures, results, subject)));
+    bounds.extend(ARTEFACTS.map(|subject| longer(figures, results, subject)));
     bounds.extend(results.scenarios.iter().flat_map(|job| against_envoy(figures, job)));
     let varying = results.scenarios.iter().filter(|job| job.varies.is_some());
     bounds.extend(varying.flat_map(|job| ARTEFACTS.map(|subject| flat(figures, job, subject))));
     bounds.push(repeats(results));
     bounds.push(allocations(results));
-    bounds.extend(ARTEFACTS.map(|subject| soak(results, subject)));
+    for job in soaked(results) {
+        bounds.extend(ARTEFACTS.map(|subject| soak(results, job, subject)));
+    }
     bounds
 }
 
@@ -237,6 +248,44 @@ fn at_reference(figures: Figures<'_>, job: Option<&Job>) -> Vec<Bound> {
         lua,
         below("the Go SDK's", GO_SDK, then, format!("Go without SDK {now}: {go}")),
     ]
+}
+
+/// What a remembered token costs, against the reference job of the same run.
+fn warm(figures: Figures<'_>, results: &Results, subject: Subject) -> Bound {
+    let (title, at_most) = (subject.title(), number(WARM_TO_REFERENCE));
+    let what =
+        format!("a token that is remembered, `{title}`: at most {at_most} x the reference job");
+    let cost = |job: Option<&Job>| figures.instructions(&place(job?, None, subject));
+    match (cost(job(results, WARM[0])), cost(reference(results))) {
+        (Some(cost), Some(reference)) => {
+            let ratio = cost / reference;
+            let measured =
+                format!("{} x ({} against {})", number(ratio), number(cost), number(reference));
+            Bound::new(what, measured, Verdict::of(ratio <= WARM_TO_REFERENCE))
+        }
+        _ => Bound::not_measured(what),
+    }
+}
+
+/// What a longer credential costs.
+fn longer(figures: Figures<'_>, results: &Results, subject: Subject) -> Bound {
+    let (title, at_most) = (subject.title(), number(FURTHER_KIB));
+    let what = format!(
+        "the same, `{title}`: at most {at_most} instructions more for {} bytes more of credential",
+        number(LONGER_BY)
+    );
+    let cost = |id| figures.instructions(&place(job(results, id)?, None, subject));
+    match (cost(WARM[0]), cost(WARM[1])) {
+        (Some(short), Some(long)) => {
+            let more = long - short;
+            Bound::new(what, number(more), Verdict::of(more <= FURTHER_KIB))
+        }
+        _ => Bound::not_measured(what),
+    }
+}
+
+fn job<'r>(results: &'r Results, id: &str) -> Option<&'r Job> {
+    results.scenarios.iter().find(|job| job.id == id)
 }
 
 /// Both artefacts against the filters that Envoy brings along, where they can do the job.
@@ -375,10 +424,20 @@ fn allocations(results: &Results) -> Bound {
     }
 }
 
-fn soak(results: &Results, subject: Subject) -> Bound {
+/// The jobs that memory was looked at over many requests of; the reference job if there are none.
+fn soaked(results: &Results) -> Vec<&str> {
+    let soaked = |job: &&Job| results.soak.iter().any(|of| of.place.scenario == job.id);
+    let jobs: Vec<&str> =
+        results.scenarios.iter().filter(soaked).map(|job| job.id.as_str()).collect();
+    if jobs.is_empty() { vec![REFERENCE] } else { jobs }
+}
+
+fn soak(results: &Results, job: &str, subject: Subject) -> Bound {
     let title = subject.title();
-    let what = format!("`{title}`: resident set flat over {} requests", count(SOAK_REQUESTS));
-    let of = results.soak.iter().find(|of| of.place.subject == subject);
+    let requests = count(SOAK_REQUESTS);
+    let what = format!("`{title}`: resident set flat over {requests} requests of `{job}`");
+    let of = results.soak.iter();
+    let of = of.filter(|of| of.place.scenario == job).find(|of| of.place.subject == subject);
     let Some((of, (bytes, requests))) = of.and_then(|of| Some((of, of.growth()?))) else {
         return Bound::not_measured(what);
     };
@@ -403,136 +462,4 @@ fn control(results: &Results, place: &Place) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Verdict, all, text};
-    use crate::bench::report::sample;
-    use crate::bench::results::Results;
-    use crate::bench::subject::Subject;
-
-    fn verdict(results: &Results, words: &[&str]) -> Verdict {
-        let bounds = all(results);
-        let bound = bounds.iter().find(|bound| words.iter().all(|word| bound.what.contains(word)));
-        bound.unwrap_or_else(|| panic!("no bound on {words:?} in {bounds:#?}")).verdict
-    }
-
-    #[test]
-    fn what_is_met_is_said_to_be() {
-        let results = sample::results();
-        let met = Verdict::Met;
-        for (words, expected) in [
-            (["libpintle.so", "6,731"], met),
-            (["pintle.wasm", "25,769"], met),
-            (["pintle.wasm", "below Lua's 26,142"], met),
-            (["pintle.wasm", "below the Go SDK's 38,344"], met),
-            (["`libpintle.so`", "below those of `basic_auth` + `header_mutation`"], met),
-            (["pintle.wasm", "beside those of `basic_auth`"], Verdict::NoBound),
-            (["libpintle.so", "beside those of `rbac`"], Verdict::NoBound),
-            (["libpintle.so", "flat within 5 % from 1 to 1,000"], met),
-            (["instruction counts", "repeat within 1 %"], met),
-            (["core", "allocation"], met),
-            (["libpintle.so", "resident set"], met),
-            (["pintle.wasm", "resident set"], Verdict::NotMeasured),
-        ] {
-            assert_eq!(verdict(&results, &words), expected, "{words:?}");
-        }
-        let text = text(&results);
-        for part in [
-            "| 23,500 (Lua in this run: not measured) |",
-            "| 0.709 x (6,100 against 8,600), CPU time 0.957 x (0.957 to 0.957) |",
-            "| 0.05 % at most: Basic auth by rules, rules: 1: idle module |",
-            "| 510 KiB over 800,000 requests (no filter: 500 KiB) |",
-            "idle module 3,828 (3,828 then, one in C).",
-            "In this run `libpintle.so` never costs more instructions than the one filter.",
-        ] {
-            assert!(text.contains(part), "{part:?} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_missed_is_said_to_be() {
-        let mut results = sample::results();
-        for of in &mut results.instructions {
-            if of.place.subject == Subject::Native {
-                let size = f64::from(of.place.size.unwrap_or(1_000));
-                of.samples.iter_mut().for_each(|sample| *sample += 30.0 * size);
-            }
-        }
-        results.micro[0].allocations = 1.0;
-        for of in &mut results.soak {
-            if of.place.subject == Subject::Native {
-                of.points[2].resident_bytes += 2 << 20;
-            }
-        }
-        for words in [
-            ["libpintle.so", "6,731"],
-            ["libpintle.so", "below those of `basic_auth`"],
-            ["libpintle.so", "flat"],
-            ["core", "allocation"],
-            ["libpintle.so", "resident set"],
-        ] {
-            assert_eq!(verdict(&results, &words), Verdict::Missed, "{words:?}");
-        }
-        let text = text(&results);
-        assert!(text.contains("| **no** |"), "{text}");
-        let dearer = "costs more instructions than the one filter in: Basic auth by rules.";
-        assert!(text.contains(dearer), "{text}");
-    }
-
-    #[test]
-    fn counts_that_do_not_repeat_are_named() {
-        let mut results = sample::results();
-        let of = results.instructions.iter_mut();
-        let wasm = of.rev().find(|of| of.place.subject == Subject::Wasm).unwrap();
-        wasm.samples[2] += 3_000.0;
-        assert_eq!(verdict(&results, &["repeat within"]), Verdict::Missed);
-        let text = text(&results);
-        let cell = "1.24 % at most: Basic auth by rules, rules: 1,000: pintle.wasm";
-        assert!(text.contains(cell), "{text}");
-    }
-
-    #[test]
-    fn lua_of_this_run_counts() {
-        let mut results = sample::results();
-        let mut of = results.instructions.iter();
-        let mut lua = of.find(|of| of.place.subject == Subject::Envoy).unwrap().clone();
-        lua.place.subject = Subject::Lua;
-        results.instructions.push(lua);
-        assert_eq!(verdict(&results, &["below Lua's 8,600 in this run"]), Verdict::Missed);
-        let text = text(&results);
-        assert!(text.contains("23,500 (Lua in the earlier measurement: 26,142)"), "{text}");
-    }
-
-    #[test]
-    fn more_cpu_time_is_said_in_words() {
-        let mut results = sample::results();
-        for of in &mut results.throughput {
-            if of.place.subject == Subject::Native {
-                of.rounds.iter_mut().for_each(|round| round.cpu_seconds *= 1.15);
-            }
-        }
-        let text = text(&results);
-        assert!(text.contains("CPU time 1.10 x (1.10 to 1.10): not below |"), "{text}");
-    }
-
-    #[test]
-    fn some_sizes_or_fewer_requests_are_not_judged() {
-        let mut results = sample::results();
-        results.scenarios[1].sizes.push(10_000);
-        results.instructions.iter_mut().for_each(|of| of.copies = of.copies.min(1));
-        for of in &mut results.soak {
-            of.points[2].requests -= 1;
-        }
-        let unknown = Verdict::NotMeasured;
-        assert_eq!(verdict(&results, &["libpintle.so", "flat", "10,000"]), unknown);
-        assert_eq!(verdict(&results, &["libpintle.so", "resident set"]), unknown);
-        let text = text(&results);
-        assert!(text.contains(", one copy), 2 of 3 sizes only |"), "{text}");
-        assert!(text.contains("(no filter: 500 KiB): too few to tell |"), "{text}");
-    }
-
-    #[test]
-    fn what_is_missing_is_not_judged() {
-        let bounds = all(&sample::empty());
-        assert!(bounds.iter().all(|bound| bound.verdict == Verdict::NotMeasured), "{bounds:#?}");
-    }
-}
+mod tests;

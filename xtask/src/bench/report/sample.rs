@@ -32,6 +32,8 @@ pub(crate) fn results() -> Results {
     results.scenarios = vec![
         job("reference", "The reference job", None, &["basic_auth", "header_mutation"]),
         job("rules", "Basic auth by rules", Some("rules"), &["rbac"]),
+        job("token-exchange-warm", "A token", None, &[]),
+        job("token-exchange-warm-1k", "A token for more", None, &[]),
     ];
     for (subject, cost) in [
         (Subject::None, 0.0),
@@ -48,6 +50,11 @@ pub(crate) fn results() -> Results {
         for (size, more) in [(1, 0.0), (1_000, cost * 0.04)] {
             results.instructions.push(instructions("rules", Some(size), subject, cost + more));
         }
+    }
+    for (scenario, cost) in [("token-exchange-warm", 7_900.0), ("token-exchange-warm-1k", 12_900.0)]
+    {
+        results.instructions.push(instructions(scenario, None, Subject::None, 0.0));
+        results.instructions.push(instructions(scenario, None, Subject::Native, cost));
     }
     for (subject, factor) in [(Subject::None, 1.0), (Subject::Native, 1.1), (Subject::Envoy, 1.15)]
     {
