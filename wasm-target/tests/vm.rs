@@ -408,7 +408,7 @@ mod failures {
     fn of_a_read_or_an_edit_of_the_response_fail_closed() {
         for call in ["proxy_get_header_map_pairs", "proxy_add_header_map_value"] {
             let mut test = Test::with(
-                r#"{"filters": [{"headers": {"response": [{"add_if_absent": {"name": "x-by", "value": "1"}}]}}]}"#,
+                r#"{"filters": [{"headers": {"response": [{"append": {"name": "x-by", "value": "%RESP(:status)%"}}]}}]}"#,
             );
             let stream = test.stream(1, &[]);
             assert_eq!(test.request(stream), End::Continue);

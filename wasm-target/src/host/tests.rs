@@ -93,6 +93,19 @@ fn a_section_is_read_once_and_again_after_an_edit() {
 }
 
 #[test]
+fn whether_a_field_is_there_is_asked_by_itself_and_an_error_is_a_failure() {
+    let (means, held, event) = (means(), Held::default(), Event::begin());
+    enter(2, Section::Request, [(b":path".to_vec(), b"/".to_vec())]);
+    let host = host(&event, &means, &held, Section::Request);
+    assert!(host.has(Section::Request, FieldName::PATH));
+    assert_eq!(fakes::with(|host| host.count("proxy_get_header_map_pairs")), 0);
+    assert!(!host.failed());
+    fakes::with(|host| host.refused.insert("proxy_get_header_map_value", 10));
+    assert!(!host.has(Section::Request, FieldName::PATH));
+    assert!(host.failed());
+}
+
+#[test]
 fn attributes_are_properties_and_an_error_is_a_failure() {
     let (means, held, event) = (means(), Held::default(), Event::begin());
     enter(2, Section::Request, []);
