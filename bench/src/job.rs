@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use pintle_core::config::HashKey;
-use pintle_core::{Answer, CalloutAnswer, Event, Outcome, Policy, Scratch, Section, Stream};
+use pintle_core::{
+    Answer, CalloutAnswer, Event, Outcome, Passage, Policy, Scratch, Section, Stream,
+};
 
 use crate::host::{LendingHost, Line};
 
@@ -104,6 +106,9 @@ impl Job {
 /// What every callout is answered with.
 const TOKEN: CalloutAnswer<'_> = CalloutAnswer { status: 200, fields: &[], body: &[b't'; 512] };
 
+/// The content of every response.
+const CONTENT: &[u8] = b"There is no order \"1042\".\n";
+
 /// A job under way, with the memory that a worker keeps between requests.
 #[derive(Debug)]
 pub struct Run<'j> {
@@ -120,7 +125,13 @@ impl Run<'_> {
             Section::Request => self.on_request(),
             Section::Response => {
                 let Self { job, host, stream, scratch } = self;
-                job.policy.on_response(stream, host, scratch);
+                match job.policy.on_response(stream, host, scratch, false) {
+                    Passage::Replace => {
+                        stream.take(CONTENT);
+                        black_box(job.policy.content(stream));
+                    }
+                    passage => drop(black_box(passage)),
+                }
                 None
             }
         }

@@ -22,6 +22,7 @@ pub fn all() -> Vec<Job> {
     jobs.extend(headers());
     jobs.extend(log_headers());
     jobs.extend(token_exchange());
+    jobs.extend(problem_json());
     jobs.extend(paths());
     jobs.extend(chain());
     jobs
@@ -126,6 +127,19 @@ fn token_exchange() -> Vec<Job> {
         job("no cache, a callout each", &plain, short),
         Job::request("token_exchange", "no credential", &cached, request(), NOTHING),
     ]
+}
+
+fn problem_json() -> Vec<Job> {
+    let config = r#"{"filters": [{"problem_json": {}}]}"#;
+    let job = |case, response, edits| {
+        let effects = Effects { edits, ..NOTHING };
+        Job::response("problem_json", case, config, (request(), response), effects)
+    };
+    let with_status = |status| -> Vec<Line> {
+        let fields = response().into_iter();
+        fields.map(|(name, value)| (name, if name == ":status" { status } else { value })).collect()
+    };
+    vec![job("no error", with_status("200"), 0), job("an error", with_status("404"), 1)]
 }
 
 /// The same condition and edit, for paths of one form and of several.

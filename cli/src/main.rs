@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use pintle_cli::module::{self, Names};
+use pintle_cli::module::{self, Names, Table};
 
 /// Tools for Pintle, the filters for Envoy.
 #[derive(Parser)]
@@ -27,6 +27,10 @@ enum Command {
         /// Where the module for Envoy goes.
         #[arg(short, long)]
         output: PathBuf,
+        /// Leave out the callbacks about the content of responses, which Envoy makes for each piece of
+        /// it. The module then refuses a configuration that needs them.
+        #[arg(long)]
+        headers: bool,
         /// Drop the names of functions: a smaller file, and no backtraces in Envoy's log.
         #[arg(long)]
         strip_names: bool,
@@ -35,16 +39,17 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Module { input, output, strip_names } => {
+        Command::Module { input, output, headers, strip_names } => {
+            let table = if headers { Table::Headers } else { Table::Whole };
             let names = if strip_names { Names::Strip } else { Names::Keep };
-            write_module(&input, &output, names)
+            write_module(&input, &output, table, names)
         }
     }
 }
 
-fn write_module(input: &Path, output: &Path, names: Names) -> anyhow::Result<()> {
+fn write_module(input: &Path, output: &Path, table: Table, names: Names) -> anyhow::Result<()> {
     let before = fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
-    let after = module::write_exports_with(&before, names)
+    let after = module::write_exports_with(&before, table, names)
         .with_context(|| format!("cannot write the exports of {}", input.display()))?;
     fs::write(output, &after).with_context(|| format!("cannot write {}", output.display()))?;
     println!("{}: {} bytes", input.display(), before.len());

@@ -10,6 +10,10 @@
 //! crate's code in the file, the methods of its trait objects, as the linker has put them there and a
 //! linked module does not tell which entries are still in use. No export leads to it.
 //!
+//! There are two tables. The one for headers alone has neither of the callbacks about the content of
+//! responses, which Envoy would make for each piece of it, and has the module start with
+//! `pintle_initialize_headers`, by which it knows that it sees none.
+//!
 //! The same input gives the same output. A module whose exports are written already is refused: it
 //! has nothing left to rename, and neither has a module that is not Pintle's.
 
@@ -28,18 +32,37 @@ const OWN: &str = "pintle_";
 /// The start of the ABI's names.
 const ABI: &str = "proxy_";
 
-/// What stays exported under its own name. The memory is how the host reaches the module's bytes;
-/// without `_initialize` the linker would have wrapped each export to run constructors every time.
-const KEPT: [&str; 2] = ["memory", "_initialize"];
+/// What the host calls first. Without a function of this name the linker would have wrapped each export
+/// to run constructors every time.
+const INITIALIZE: &str = "_initialize";
+
+/// What it is to call in a module that sees no content.
+const INITIALIZE_HEADERS: &str = "pintle_initialize_headers";
+
+/// How the host reaches the module's bytes.
+const MEMORY: &str = "memory";
 
 /// What Envoy does not load a module without, and what a module with filters cannot do without.
 const NEEDED: [&str; 5] = [
-    "memory",
-    "_initialize",
+    MEMORY,
+    INITIALIZE,
     "pintle_abi_version_0_2_1",
     "pintle_on_memory_allocate",
     "pintle_on_configure",
 ];
+
+/// The callbacks about the content of responses.
+const OF_CONTENT: [&str; 2] = ["proxy_on_response_body", "proxy_on_response_trailers"];
+
+/// Which of the module's functions are exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Table {
+    /// All of them.
+    #[default]
+    Whole,
+    /// Those about header sections: the module sees no content, and refuses what needs it.
+    Headers,
+}
 
 /// What becomes of the names of functions, which Envoy prints in the backtrace of a trap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,15 +112,19 @@ impl fmt::Display for ModuleError {
 
 impl std::error::Error for ModuleError {}
 
-/// Writes the exports of a module, names of functions kept.
+/// Writes the exports of a module, all of them, names of functions kept.
 pub fn write_exports(input: &[u8]) -> Result<Vec<u8>, ModuleError> {
-    write_exports_with(input, Names::Keep)
+    write_exports_with(input, Table::Whole, Names::Keep)
 }
 
 /// Writes the exports of a module.
-pub fn write_exports_with(input: &[u8], names: Names) -> Result<Vec<u8>, ModuleError> {
+pub fn write_exports_with(
+    input: &[u8],
+    table: Table,
+    names: Names,
+) -> Result<Vec<u8>, ModuleError> {
     let mut module = parse(input, names)?;
-    let table = table(&module)?;
+    let table = exports_of(&module, table)?;
     let old: Vec<_> = module.exports.iter().map(walrus::Export::id).collect();
     for id in old {
         module.exports.delete(id);
@@ -130,27 +157,38 @@ fn parse(input: &[u8], names: Names) -> Result<Module, ModuleError> {
 
 /// The exports to be: by name, so that their order does not hang on the linker's. Names cannot
 /// clash, as the input's are unique by the rules of wasm and one prefix replaces another.
-fn table(module: &Module) -> Result<BTreeMap<String, ExportItem>, ModuleError> {
+fn exports_of(module: &Module, kind: Table) -> Result<BTreeMap<String, ExportItem>, ModuleError> {
     let has = |name: &str| module.exports.iter().any(|export| export.name == name);
     let own = module.exports.iter().any(|export| export.name.starts_with(OWN));
     if !own && has("proxy_abi_version_0_2_1") {
         return Err(ModuleError::Written);
     }
-    if let Some(name) = NEEDED.into_iter().find(|name| !has(name)) {
+    let initialize = match kind {
+        Table::Whole => INITIALIZE,
+        Table::Headers => INITIALIZE_HEADERS,
+    };
+    if let Some(name) = NEEDED.into_iter().chain([initialize]).find(|name| !has(name)) {
         return Err(ModuleError::Missing(name));
     }
     let mut table = BTreeMap::new();
     for export in module.exports.iter() {
-        if let Some(rest) = export.name.strip_prefix(OWN) {
-            let name = format!("{ABI}{rest}");
-            let callback =
-                callbacks::find(&name).ok_or_else(|| ModuleError::Unknown(export.name.clone()))?;
-            if !has_type(module, export.item, callback) {
-                return Err(ModuleError::Mistyped(export.name.clone()));
-            }
-            table.insert(name, export.item);
-        } else if KEPT.contains(&export.name.as_str()) {
-            table.insert(export.name.clone(), export.item);
+        let name = export.name.as_str();
+        let callback = if name == initialize {
+            callbacks::INITIALIZE
+        } else if name == MEMORY {
+            table.insert(name.to_owned(), export.item);
+            continue;
+        } else if let Some(rest) = name.strip_prefix(OWN).filter(|_| name != INITIALIZE_HEADERS) {
+            callbacks::find(&format!("{ABI}{rest}"))
+                .ok_or_else(|| ModuleError::Unknown(name.to_owned()))?
+        } else {
+            continue;
+        };
+        if !has_type(module, export.item, callback) {
+            return Err(ModuleError::Mistyped(name.to_owned()));
+        }
+        if kind == Table::Whole || !OF_CONTENT.contains(&callback.name) {
+            table.insert(callback.name.to_owned(), export.item);
         }
     }
     Ok(table)

@@ -27,6 +27,25 @@ impl FieldName {
     pub const WWW_AUTHENTICATE: &'static Self = &Self::known(b"www-authenticate");
     /// `content-type` (RFC 9110 section 8.3).
     pub const CONTENT_TYPE: &'static Self = &Self::known(b"content-type");
+    /// `accept` (RFC 9110 section 12.5.1).
+    pub const ACCEPT: &'static Self = &Self::known(b"accept");
+    /// `content-length` (RFC 9110 section 8.6), to read and to remove only.
+    pub(crate) const CONTENT_LENGTH: &'static Self = &Self::known(b"content-length");
+    /// `content-encoding` (RFC 9110 section 8.4).
+    pub const CONTENT_ENCODING: &'static Self = &Self::known(b"content-encoding");
+    /// `traceparent` (W3C Trace Context section 3.2).
+    pub const TRACEPARENT: &'static Self = &Self::known(b"traceparent");
+    /// What holds for one content alone: `content-encoding`, validators (RFC 9110 section 8.8), and
+    /// digests of it (RFC 1864, RFC 3230, RFC 9530).
+    pub(crate) const OF_CONTENT: [&'static Self; 7] = [
+        Self::CONTENT_ENCODING,
+        &Self::known(b"etag"),
+        &Self::known(b"last-modified"),
+        &Self::known(b"content-md5"),
+        &Self::known(b"digest"),
+        &Self::known(b"content-digest"),
+        &Self::known(b"repr-digest"),
+    ];
     /// `x-request-id`, by which Envoy names a request.
     pub const X_REQUEST_ID: &'static Self = &Self::known(b"x-request-id");
 

@@ -3,6 +3,7 @@
 pub mod basic_auth;
 pub mod headers;
 pub mod log_headers;
+pub mod problem_json;
 pub mod require_header;
 pub mod token_exchange;
 
@@ -13,12 +14,14 @@ use serde::de::DeserializeOwned;
 use crate::arrival::{Arrival, Looks};
 use crate::callout::{Errand, Event, Outcome};
 use crate::config::{Json, Load, Pointer};
+use crate::content::{Content, Replacement};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::flow::Flow;
 use crate::host::{Host, Metric};
 use crate::metrics::Meter;
 use crate::policy::Mode;
+use crate::problem::DenyFormat;
 use crate::store::{StoreId, StoreSpec};
 use crate::stream::{Kept, Waiting};
 
@@ -115,9 +118,27 @@ pub trait Filter: Sized + Send + Sync + 'static {
         let _ = (errand, outcome, host, home);
     }
 
-    /// Sees a response, one of this library's own replies included; cannot refuse it.
+    /// Sees a response, one of this library's own replies included; cannot refuse it. Gives it other
+    /// content by way of [`Response::replacement`].
     fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>) {
         let _ = (host, response);
+    }
+
+    /// Whether it may ever give a response other content. Not every artefact sees content.
+    fn replaces_content(&self) -> bool {
+        false
+    }
+
+    /// The content of a response that it replaces is there; gives what comes in its place. The
+    /// fields of the response have gone on before.
+    fn on_content(&self, replacement: Replacement, content: Content<'_>) -> Vec<u8> {
+        let _ = replacement;
+        content.bytes.to_vec()
+    }
+
+    /// The form of its own replies; `None`: that of the document.
+    fn deny_format(&self) -> Option<DenyFormat> {
+        None
     }
 }
 
@@ -176,6 +197,15 @@ pub struct Response<'a> {
     pub kept: Kept<'a>,
     /// A buffer that keeps its capacity from response to response.
     pub buffer: &'a mut Vec<u8>,
+    /// What becomes of what the filter does.
+    pub mode: Mode,
+    /// Where the filter stands in its policy.
+    pub home: Home,
+    /// Whether it is one of this library's own replies: it has content even where the request was a
+    /// `HEAD`, and the proxy leaves that out.
+    pub is_own_reply: bool,
+    /// Says that the filter gives the response other content.
+    pub replacement: Option<Replacement>,
 }
 
 /// A closed set of filters, made by [`filters!`](crate::filters).
@@ -210,6 +240,9 @@ pub trait FilterSet: Sized + Send + Sync + 'static {
     fn on_gone<H: Host>(&self, waiting: Waiting, host: &H, home: Home);
     fn on_errand<H: Host>(&self, errand: Errand, outcome: Outcome<'_>, host: &H, home: Home);
     fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>);
+    fn replaces_content(&self) -> bool;
+    fn on_content(&self, replacement: Replacement, content: Content<'_>) -> Vec<u8>;
+    fn deny_format(&self) -> Option<DenyFormat>;
 }
 
 /// The fields of one filter as they stand in the document, those of the chain taken out.
@@ -340,6 +373,16 @@ macro_rules! filters {
                 fn on_response<H: p::Host>(&self, host: &mut H, response: &mut p::Response<'_>) {
                     let _ = (&host, &response);
                     match *self { $($set::$filter(ref f) => p::Filter::on_response(f, host, response)),* }
+                }
+                fn replaces_content(&self) -> bool {
+                    match *self { $($set::$filter(ref f) => p::Filter::replaces_content(f)),* }
+                }
+                fn on_content(&self, replacement: p::Replacement, content: p::Content<'_>) -> p::Vec<u8> {
+                    let _ = (&replacement, &content);
+                    match *self { $($set::$filter(ref f) => p::Filter::on_content(f, replacement, content)),* }
+                }
+                fn deny_format(&self) -> Option<p::DenyFormat> {
+                    match *self { $($set::$filter(ref f) => p::Filter::deny_format(f)),* }
                 }
             }
         };

@@ -35,6 +35,7 @@ extern crate std;
 mod arrival;
 mod callout;
 pub mod config;
+mod content;
 mod credentials;
 mod denial;
 mod fields;
@@ -45,6 +46,7 @@ pub mod metrics;
 mod path_index;
 mod pattern;
 mod policy;
+mod problem;
 mod redaction;
 mod scratch;
 pub mod store;
@@ -55,6 +57,7 @@ pub mod testing;
 mod when;
 
 pub use callout::{Callout, CalloutAnswer, CalloutId, DispatchError, Errand, Event, Outcome};
+pub use content::{Content, Passage, Replacement};
 pub use denial::Denial;
 pub use fields::{Field, FieldName, FieldValue};
 pub use filter::{Filter, Home, Phases, Request, Response};
@@ -62,6 +65,7 @@ pub use flow::{Flow, Reply};
 pub use host::{Attribute, Edit, Host, Level, Metric, Repeated, Section, UnixTime};
 pub use policy::steps::{NoFurther, Shipped};
 pub use policy::{Answer, LocalReply, Mode, Policy};
+pub use problem::DenyFormat;
 pub use scratch::Scratch;
 pub use stream::{Kept, Stream, Waiting};
 
@@ -69,8 +73,8 @@ pub use stream::{Kept, Stream, Waiting};
 pub mod prelude {
     pub use crate::config::{Load, Pointer};
     pub use crate::{
-        Attribute, Denial, Edit, Field, FieldName, FieldValue, Filter, Flow, Host, Level, Phases,
-        Reply, Request, Response, Section,
+        Attribute, Content, Denial, Edit, Field, FieldName, FieldValue, Filter, Flow, Host, Level,
+        Phases, Replacement, Reply, Request, Response, Section,
     };
 }
 
@@ -81,6 +85,10 @@ pub mod __private {
     pub use crate::config::{Load, Pointer};
     pub use crate::filter::{Fields, Filter, FilterSet, Home, Phases, Request, Response};
     pub use crate::metrics::Meter;
+    pub use crate::problem::DenyFormat;
     pub use crate::store::StoreSpec;
-    pub use crate::{Denial, Errand, Event, FieldName, Flow, Host, Outcome, Waiting};
+    pub use crate::{
+        Content, Denial, Errand, Event, FieldName, Flow, Host, Outcome, Replacement, Waiting,
+    };
+    pub use alloc::vec::Vec;
 }

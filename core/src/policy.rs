@@ -17,12 +17,14 @@ pub use step::Mode;
 use crate::arrival::Looks;
 use crate::callout::{Errand, Event, Outcome};
 use crate::config::{ConfigErrors, HashKey};
+use crate::content::{Passage, Replacement, Replacing};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::{FilterSet, Request, Response};
 use crate::flow::{Flow, Reply};
 use crate::host::{Edit, Host, Section};
 use crate::metrics::MetricName;
+use crate::problem::DenyFormat;
 use crate::scratch::Scratch;
 use crate::store::{StoreId, StoreSpec};
 use crate::stream::{Paused, Stream};
@@ -41,8 +43,10 @@ pub struct Policy<X: FilterSet = NoFurther> {
     identity_fields: Vec<FieldName>,
     looks: Looks,
     encoded_slash: EncodedSlash,
+    deny_format: DenyFormat,
     remembers: bool,
     answers: bool,
+    replaces_content: bool,
 }
 
 /// What the target does with a request, once nothing of the stream is borrowed any more.
@@ -68,7 +72,7 @@ impl<X: FilterSet> Policy<X> {
         load::load(document, key)
     }
 
-    fn new(steps: Vec<Step<X>>, encoded_slash: EncodedSlash) -> Self {
+    fn new(steps: Vec<Step<X>>, encoded_slash: EncodedSlash, deny_format: DenyFormat) -> Self {
         let mut steps = steps;
         let mut metrics = Vec::new();
         let mut stores = Vec::new();
@@ -89,6 +93,7 @@ impl<X: FilterSet> Policy<X> {
         let looks = steps.iter().fold(Looks::default(), |looks, step| looks.or(step.looks()));
         let answers = steps.iter().any(|step| step.phases.response());
         let remembers = steps.iter().any(|step| step.remembers);
+        let replaces_content = steps.iter().any(Step::replaces_content);
         Self {
             steps: steps.into(),
             metrics,
@@ -96,8 +101,10 @@ impl<X: FilterSet> Policy<X> {
             identity_fields,
             looks,
             encoded_slash,
+            deny_format,
             remembers,
             answers,
+            replaces_content,
         }
     }
 
@@ -119,6 +126,16 @@ impl<X: FilterSet> Policy<X> {
     /// Whether any filter has work with responses.
     pub fn answers(&self) -> bool {
         self.answers
+    }
+
+    /// Whether any filter may give a response other content.
+    pub fn replaces_content(&self) -> bool {
+        self.replaces_content
+    }
+
+    /// The name of the first filter that may.
+    pub fn first_to_replace_content(&self) -> Option<&str> {
+        self.steps.iter().find(|step| step.replaces_content()).map(|step| &*step.name)
     }
 
     /// Whether a response needs what its [`Stream`] remembers of the request. Where it does not, a
@@ -251,7 +268,7 @@ impl<X: FilterSet> Policy<X> {
                     return Answer::Wait;
                 }
                 Flow::Reply(reply) => {
-                    refused = Some(reply);
+                    refused = Some((reply, step.deny_format().unwrap_or(self.deny_format)));
                     if !self.answers {
                         break;
                     }
@@ -269,7 +286,9 @@ impl<X: FilterSet> Policy<X> {
                 }
                 Answer::Continue
             }
-            Some(reply) => Answer::Reply(own_reply::render(self, reply, stream, host, scratch)),
+            Some((reply, format)) => {
+                Answer::Reply(own_reply::render(self, reply, format, stream, host, scratch))
+            }
         };
         scratch.clear();
         answer
@@ -279,27 +298,68 @@ impl<X: FilterSet> Policy<X> {
     /// [`Policy::on_request`]. Replies of the proxy or of an earlier filter to a request that never
     /// came by stay as they are: proxy-wasm modules do not see them, so nothing happens to them
     /// anywhere.
-    pub fn on_response<H: Host>(&self, stream: &mut Stream, host: &mut H, scratch: &mut Scratch) {
-        if stream.forwarded {
-            self.respond(stream, host, scratch);
-            scratch.clear();
+    ///
+    /// `end_of_stream`: neither content nor trailers follow.
+    pub fn on_response<H: Host>(
+        &self,
+        stream: &mut Stream,
+        host: &mut H,
+        scratch: &mut Scratch,
+        end_of_stream: bool,
+    ) -> Passage {
+        if !stream.forwarded {
+            return Passage::Keep;
         }
+        let by = self.respond(stream, host, scratch, false);
+        scratch.clear();
+        if by.is_empty() {
+            return Passage::Keep;
+        }
+        if end_of_stream {
+            return Passage::Give(self.replace(Replacing::new(by)));
+        }
+        stream.replacing = Some(Box::new(Replacing::new(by)));
+        Passage::Replace
     }
 
-    /// The response phases, in reverse order, as Envoy runs its own filters.
-    fn respond<H: Host>(&self, stream: &Stream, host: &mut H, scratch: &mut Scratch) {
+    /// What comes in the place of the content that a stream has [taken](Stream::take). Call it once,
+    /// at the end of that content.
+    pub fn content(&self, stream: &mut Stream) -> Vec<u8> {
+        stream.replacing.take().map_or_else(Vec::new, |replacing| self.replace(*replacing))
+    }
+
+    fn replace(&self, replacing: Replacing) -> Vec<u8> {
+        replacing.into_content(|step, replacement, content| match self.steps.get(step) {
+            Some(step) => step.on_content(replacement, content),
+            None => content.bytes.to_vec(),
+        })
+    }
+
+    /// The response phases, in reverse order, as Envoy runs its own filters. Says which of them
+    /// replace the content.
+    fn respond<H: Host>(
+        &self,
+        stream: &Stream,
+        host: &mut H,
+        scratch: &mut Scratch,
+        is_own_reply: bool,
+    ) -> Vec<(usize, Replacement)> {
+        let mut by = Vec::new();
         for (index, step) in self.steps.iter().enumerate().rev() {
             let applies = step.when.is_none() || stream.applies & bit(index) != 0;
             if applies && step.phases.response() {
                 let kept = stream.kept(index, step.kept_fields());
                 let observed = stream.observed & bit(index) != 0;
-                step.on_response(
-                    host,
-                    &mut Response { kept, buffer: &mut scratch.buffer },
-                    observed,
-                );
+                let (buffer, mode, home) = (&mut scratch.buffer, step.mode, step.home);
+                let replacement = None;
+                let mut response = Response { kept, buffer, mode, home, is_own_reply, replacement };
+                step.on_response(host, &mut response, observed);
+                if let Some(replacement) = response.replacement {
+                    by.push((index, replacement));
+                }
             }
         }
+        by
     }
 
     /// Removes what an authenticating step asserts, on every request, matched or not.

@@ -7,6 +7,7 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::arrival::Arrival;
+use crate::content::Replacing;
 use crate::fields::FieldName;
 use crate::scratch;
 
@@ -28,6 +29,7 @@ pub struct Stream {
     kept: Vec<KeptValue>,
     bytes: Vec<u8>,
     pub(crate) paused: Option<Box<Paused>>,
+    pub(crate) replacing: Option<Box<Replacing>>,
 }
 
 /// A request that waits.
@@ -60,6 +62,29 @@ impl Stream {
         self.paused.is_some()
     }
 
+    /// Whether the content of its response is replaced, and has not been yet.
+    pub fn is_replacing(&self) -> bool {
+        self.replacing.is_some()
+    }
+
+    /// How many more bytes of that content are of use. The rest need not be read; of more than that
+    /// give one byte more, so that it is known that there was more.
+    pub fn wants(&self) -> usize {
+        self.replacing.as_ref().map_or(0, |replacing| replacing.wants())
+    }
+
+    /// How much memory the content takes that is replaced, in bytes.
+    pub fn content_bytes(&self) -> usize {
+        self.replacing.as_ref().map_or(0, |replacing| replacing.room())
+    }
+
+    /// Takes the next piece of the content that is replaced.
+    pub fn take(&mut self, piece: &[u8]) {
+        if let Some(replacing) = &mut self.replacing {
+            replacing.take(piece);
+        }
+    }
+
     /// Makes it as new, its memory kept; the values in it may have been secrets, and an outsized
     /// buffer goes.
     pub fn clear(&mut self) {
@@ -67,6 +92,7 @@ impl Stream {
         self.applies = 0;
         self.observed = 0;
         self.paused = None;
+        self.replacing = None;
         self.kept.clear();
         scratch::clear(&mut self.bytes);
     }

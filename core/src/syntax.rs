@@ -15,6 +15,7 @@ pub mod host;
 pub mod json;
 pub mod json_pointer;
 pub mod jwt;
+pub mod media_type;
 pub mod password_hash;
 pub mod path;
 pub mod template;

@@ -282,6 +282,11 @@ fn all_four_and_one_that_only_observes() {
 }
 
 #[test]
+fn problem_json_and_no_error() {
+    Run::new(r#"{"filters": [{"problem_json": {}}]}"#).takes_none(ORDINARY);
+}
+
+#[test]
 fn a_denied_request() {
     for config in [
         r#"{"filters": [{"basic_auth": {"rules": [{"credentials": ["a:b"]}]}}]}"#,
@@ -354,7 +359,7 @@ impl Run {
                 Answer::Reply(reply) => panic!("{}", reply.details),
             }
             host.response.fill(RESPONSE);
-            self.policy.on_response(&mut stream, &mut *host, &mut scratch);
+            let _ = self.policy.on_response(&mut stream, &mut *host, &mut scratch, false);
         };
         exchange();
         // What is remembered has been shared once.

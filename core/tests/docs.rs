@@ -1,4 +1,4 @@
-//! What `docs/configuration.md` and `docs/migrating.md` say holds.
+//! What `docs/configuration.md`, `docs/migrating.md` and `docs/problem-json.md` say holds.
 
 use pintle_core::config::{ConfigErrors, HashKey};
 use pintle_core::{Denial, Filter, Policy, filter};
@@ -18,7 +18,7 @@ fn load(document: &str) -> Result<Policy, ConfigErrors> {
 
 #[test]
 fn examples_load() {
-    for (name, least) in [("configuration.md", 9), ("migrating.md", 4)] {
+    for (name, least) in [("configuration.md", 9), ("migrating.md", 4), ("problem-json.md", 6)] {
         let text = read(name);
         let examples: Vec<&str> = text
             .split("```json\n")
@@ -57,8 +57,38 @@ fn migrating_says_what_documents_of_basic_auth_are_refused() {
     }
     assert!(load("{}").unwrap().is_inert());
     assert!(load("").unwrap_err().to_string().contains("docs/migrating.md"));
-    // The one to come.
-    assert!(load(r#"{"targetURLPrefixes": ["http://a/"]}"#).is_err());
+}
+
+#[test]
+fn migrating_says_what_documents_of_custom_errors_are_refused() {
+    let document =
+        |prefixes: &str, more: &str| format!(r#"{{"targetURLPrefixes": {prefixes}{more}}}"#);
+    let host = r#"["a.example/"]"#;
+    for document in [
+        document(host, ""),
+        document(r#"["HTTP://A.Example:80"]"#, r#", "problemTypeURIMap": [{"404": "b"}, {}]"#),
+        // Taken for 400 and 599.
+        document(r#"[""]"#, r#", "startStatusCode": -1, "endStatusCode": 600"#),
+    ] {
+        assert!(!load(&document).unwrap().is_inert(), "{document}");
+    }
+    let map = |map: &str| document(host, &format!(r#", "problemTypeURIMap": {map}"#));
+    let refused = [
+        (document("[]", ""), "/targetURLPrefixes"),
+        (document(r#"["/a"]"#, ""), "/targetURLPrefixes/0"),
+        (document(r#"["a.example/ b"]"#, ""), "/targetURLPrefixes/0"),
+        (document("[\"a.example/\u{e9}\"]", ""), "/targetURLPrefixes/0"),
+        (document(host, r#", "startStatusCode": 500, "endStatusCode": 404"#), "/endStatusCode"),
+        (map(r#"{"4xx": "b"}"#), "/problemTypeURIMap/4xx"),
+        (map(r#"{"404": "b c"}"#), "/problemTypeURIMap/404"),
+        (map(r#"[{"404": "b"}, {"404": "c"}]"#), "/problemTypeURIMap/1/404"),
+        (document(host, r#", "targetUrlPrefixes": ["b/"]"#), "/targetUrlPrefixes"),
+        (r#"{"problemTitle": "a"}"#.to_string(), "targetURLPrefixes"),
+    ];
+    for (document, why) in refused {
+        let errors = load(&document).unwrap_err().to_string();
+        assert!(errors.contains(why), "{document}: {errors}");
+    }
 }
 
 #[test]

@@ -16,7 +16,8 @@ const CONFIG: &str = r#"{"filters": [
     {"require_header": {"header": "allow", "when": {"path": {"prefix": "/"}}}},
     {"basic_auth": {"rules": [{"when": {"path": {"prefix": "/"}}, "credentials": ["a:b"]}]}},
     {"headers": {"request": [{"remove": {"name": "a"}}], "when": {"path": {"prefix": "/"}}}},
-    {"token_exchange": {"cluster": "a", "authority": "a", "path": "/", "when": {"path": {"prefix": "/"}}}}
+    {"token_exchange": {"cluster": "a", "authority": "a", "path": "/", "when": {"path": {"prefix": "/"}}}},
+    {"problem_json": {"when": {"path": {"prefix": "/"}}}}
 ]}"#;
 
 /// The rules for Envoy's `stats_tags`: the first group leaves the name, the second is the label.
@@ -96,12 +97,14 @@ fn meaning(kind: &str, measure: Measure) -> &'static str {
         Measure::Allowed => match kind {
             "log_headers" => "was for it, logged or not, as its level is on or off",
             "headers" => "was for it",
+            "problem_json" => "had a response that was for it, problem or not",
             _ => "passed",
         },
         Measure::Observed => match kind {
             "log_headers" => "`mode: observe`: had a path that cannot be judged",
             "headers" => "`mode: observe`: would have been edited",
             "token_exchange" => "`mode: observe`: would have been denied, or asked about",
+            "problem_json" => "`mode: observe`: had a response that would have become a problem",
             _ => "`mode: observe`: would have been denied",
         },
         Measure::Denied(denial) => match denial {
@@ -158,6 +161,7 @@ fn own_meaning(meter: &Meter) -> &'static str {
         ("negative_hits", None, _) => "was refused as another had just been",
         ("stale", None, _) => "was served an old token, as there was no new one",
         ("coalesced", None, _) => "came to wait for the callout of another",
+        ("problems", None, _) => "had a response that became a problem",
         ("evicted", None, _) => "answers that had to make room for others",
         ("entries", None, MetricKind::Gauge) => "gauge: answers that are remembered",
         ("waiting", None, MetricKind::Gauge) => {

@@ -157,7 +157,8 @@ fn filters_behind_it_run_when_it_goes_on() {
     assert_eq!(meeting.host.reroutes, 1);
 
     meeting.host.response.push((b":status".to_vec(), b"200".to_vec()));
-    meeting.policy.on_response(&mut meeting.stream, &mut meeting.host, &mut meeting.scratch);
+    let (stream, host, scratch) = (&mut meeting.stream, &mut meeting.host, &mut meeting.scratch);
+    let _ = meeting.policy.on_response(stream, host, scratch, false);
     assert!(meeting.host.response.contains(&(b"x-all".to_vec(), b"responses".to_vec())));
 }
 

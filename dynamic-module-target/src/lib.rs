@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+mod content;
 mod errand_host;
 mod errands;
 mod facilities;
@@ -21,8 +22,8 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use envoy_proxy_dynamic_modules_rust_sdk::{
-    CalloutOutcome, EnvoyBuffer, EnvoyHttpFilter, EnvoyHttpFilterConfig, HeadersStatus, HttpFilter,
-    HttpFilterConfig, LocalReplyStatus, LogLevel, log_args,
+    BodyStatus, CalloutOutcome, EnvoyBuffer, EnvoyHttpFilter, EnvoyHttpFilterConfig, HeadersStatus,
+    HttpFilter, HttpFilterConfig, LocalReplyStatus, LogLevel, TrailersStatus, log_args,
 };
 use pintle_core::filter::FilterSet;
 use pintle_core::{
@@ -86,6 +87,10 @@ impl<X: FilterSet> HttpFilterConfig for Config<X> {
 
     fn new_http_filter(&self, _envoy: &EnvoyHttpFilter) -> Filter<X> {
         Filter { stream: RefCell::default(), filters: PhantomData }
+    }
+
+    fn reads_response_content(&self) -> bool {
+        self.policy.replaces_content()
     }
 
     fn on_scheduled(&self, envoy: &mut EnvoyHttpFilterConfig, event_id: u64) {
@@ -170,6 +175,8 @@ impl<X: FilterSet> HttpFilter for Filter<X> {
     type Config = Config<X>;
 
     const RESPONSE_HEADERS: bool = true;
+    const RESPONSE_BODY: bool = true;
+    const RESPONSE_TRAILERS: bool = true;
     const LOCAL_REPLY: bool = true;
     const STREAM_COMPLETE: bool = true;
     const HTTP_CALLOUT_DONE: bool = true;
@@ -222,17 +229,48 @@ impl<X: FilterSet> HttpFilter for Filter<X> {
         &self,
         config: &Config<X>,
         envoy: &mut EnvoyHttpFilter,
-        _end_of_stream: bool,
+        end_of_stream: bool,
     ) -> HeadersStatus {
         #[cfg(feature = "test-panic")]
         panic_if_asked(envoy, "response");
         if config.policy.answers() {
             let mut host = EnvoyHost { envoy, facilities: &config.facilities };
-            SCRATCH.with_borrow_mut(|scratch| {
-                config.policy.on_response(&mut self.stream.borrow_mut(), &mut host, scratch);
+            let passage = SCRATCH.with_borrow_mut(|scratch| {
+                let stream = &mut self.stream.borrow_mut();
+                config.policy.on_response(stream, &mut host, scratch, end_of_stream)
             });
+            return content::pass(passage, envoy);
         }
         HeadersStatus::Continue
+    }
+
+    #[inline]
+    fn on_response_body(
+        &self,
+        config: &Config<X>,
+        envoy: &mut EnvoyHttpFilter,
+        end_of_stream: bool,
+    ) -> BodyStatus {
+        #[cfg(feature = "test-panic")]
+        panic_if_asked(envoy, "body");
+        if !self.stream.borrow().is_replacing() {
+            return BodyStatus::Continue;
+        }
+        content::replace(&config.policy, &self.stream, envoy, end_of_stream)
+    }
+
+    #[inline]
+    fn on_response_trailers(
+        &self,
+        config: &Config<X>,
+        envoy: &mut EnvoyHttpFilter,
+    ) -> TrailersStatus {
+        #[cfg(feature = "test-panic")]
+        panic_if_asked(envoy, "trailers");
+        if self.stream.borrow().is_replacing() {
+            return content::put_before_trailers(&config.policy, &self.stream, envoy);
+        }
+        TrailersStatus::Continue
     }
 
     /// A request that somebody else answers waits no longer.

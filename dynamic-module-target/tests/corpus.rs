@@ -3,7 +3,7 @@
 use envoy_proxy_dynamic_modules_rust_sdk::fakes::{
     self, FakeAnswer, FakeCallout, FakeEnvoy, FakeRequest, FakeStream, set_log_level, take_logs,
 };
-use envoy_proxy_dynamic_modules_rust_sdk::{HeadersStatus, LogLevel};
+use envoy_proxy_dynamic_modules_rust_sdk::{HeadersStatus, LogLevel, TrailersStatus};
 use pintle_core::testing::corpus::{
     self, CalloutEnd, Case, Engine, Exchange, FieldLines, LogLine, Mismatch, NO_CLUSTER, Plan,
     Seen, SeenCallout, SeenUpstream, Service,
@@ -75,7 +75,8 @@ fn exchanged(
         assert!(waited || status == HeadersStatus::StopIteration, "{}", case.title());
         seen.status = u16::try_from(reply.status).unwrap();
         seen.fields = reply.headers;
-        seen.body = reply.body;
+        // Envoy leaves out the content of a response to `HEAD`.
+        seen.body = if request.method == "HEAD" { Vec::new() } else { reply.body };
         seen.details = reply.details;
         if reroutes != 0 {
             wrong.push(mismatch("routes chosen anew for a request that was answered", 0, reroutes));
@@ -101,11 +102,10 @@ fn exchanged(
         });
         let mut fields = vec![(b":status".to_vec(), response.status.to_string().into_bytes())];
         fields.extend(response.message.fields.iter().cloned());
-        let whole = response.message.body.is_empty() && response.message.trailers.is_empty();
-        assert_eq!(stream.response_headers(fields, whole), HeadersStatus::Continue);
+        respond(&stream, fields, exchange);
         seen.status = response.status;
         seen.fields = ordinary(stream.response());
-        seen.body = response.message.body.clone();
+        seen.body = stream.content();
         seen.details = "via_upstream".to_string();
     }
     for key in exchange.expect.notes.keys() {
@@ -113,6 +113,34 @@ fn exchanged(
     }
     stream.stream_complete();
     seen
+}
+
+/// The response arrives, its content in pieces.
+fn respond(stream: &FakeStream<'_, Config>, fields: FieldLines, exchange: &Exchange) {
+    /// Shorter than most contents, and than some characters of them.
+    const CHUNK_BYTES: usize = 5;
+
+    let message = &exchange.response.message;
+    let is_head = exchange.request.method == "HEAD";
+    let has_trailers = !message.trailers.is_empty() && !is_head;
+    let whole = is_head || message.body.is_empty() && !message.chunked && !has_trailers;
+    let status = stream.response_headers(fields, whole);
+    if whole {
+        assert_eq!(status, HeadersStatus::Continue);
+        return;
+    }
+    let chunks: Vec<&[u8]> = message.body.chunks(CHUNK_BYTES).collect();
+    let last = chunks.len().div_ceil(2).saturating_sub(1);
+    for (place, piece) in chunks.chunks(2).enumerate() {
+        stream.response_body(piece, place == last && !message.chunked && !has_trailers);
+    }
+    if has_trailers {
+        let trailers = message.trailers.iter().map(|(name, value)| (name, value));
+        assert_eq!(stream.response_trailers(trailers), TrailersStatus::Continue);
+    } else if message.chunked {
+        stream.response_body(&[], true);
+    }
+    assert!(stream.has_gone());
 }
 
 /// The service answers what the stream asks; how much that was.

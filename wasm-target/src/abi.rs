@@ -248,6 +248,13 @@ pub fn continue_stream(stream: StreamType) -> Result<(), Status> {
     Status::check(unsafe { raw::proxy_continue_stream(stream as u32) })
 }
 
+/// Ends a stream at once, with whatever has gone out of it: a reset, or the connection closed, once the
+/// callback that runs has returned.
+pub fn close_stream(stream: StreamType) -> Result<(), Status> {
+    // SAFETY: a number only.
+    Status::check(unsafe { raw::proxy_close_stream(stream as u32) })
+}
+
 /// Sends a request to a cluster, with `:method`, `:path` and `:authority` among its fields; what it
 /// is called by when it ends. It belongs to the root context, whatever context is in effect.
 ///
@@ -307,7 +314,8 @@ pub fn set_property(path: &[u8], value: &[u8]) -> Result<(), Status> {
 }
 
 /// At most `max` bytes of a buffer, from `start` on. The configurations are there in the callbacks
-/// that are about them only; later the host answers `NotFound`.
+/// that are about them only; later the host answers `NotFound`. Of content there is nothing outside of
+/// its callbacks, which the host does not call an error.
 pub fn buffer_bytes(
     event: &Event,
     buffer: BufferType,
@@ -318,6 +326,15 @@ pub fn buffer_bytes(
     unsafe {
         lend(event, |data, size| raw::proxy_get_buffer_bytes(buffer as u32, start, max, data, size))
     }
+}
+
+/// Puts `data` in the place of all that a buffer has, in a callback about it; `BadArgument` where there
+/// is no buffer. In the callback about trailers there is one if the content before them is held.
+pub fn replace_buffer(buffer: BufferType, data: &[u8]) -> Result<(), Status> {
+    // SAFETY: the host reads the slice during the call, and nothing else.
+    Status::check(unsafe {
+        raw::proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, data.as_ptr(), data.len())
+    })
 }
 
 /// Writes a line to the host's log. There is nobody to tell if that fails.

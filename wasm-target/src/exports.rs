@@ -6,12 +6,31 @@
 //! that is there, used or not, so there are no more than a policy needs; above all none that runs
 //! per stream (`proxy_on_context_create`, `_on_done`, `_on_log`, `_on_delete`). What these would
 //! tell, [`crate::vm`] finds out where it matters.
+//!
+//! Two of them run for each piece of content of each response. `pintle module --headers` leaves these
+//! out and puts another function in the place of `_initialize`, so that the module knows; with it a
+//! policy is refused that needs them.
 
 use proxy_wasm::types::Action;
 
 /// The whole export table of a module made by [`export!`](crate::export), sorted as
 /// `pintle module` writes it.
-pub const TABLE: [&str; 9] = [
+pub const TABLE: [&str; 11] = [
+    "_initialize",
+    "memory",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_configure",
+    "proxy_on_http_call_response",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_headers",
+    "proxy_on_response_body",
+    "proxy_on_response_headers",
+    "proxy_on_response_trailers",
+    "proxy_on_tick",
+];
+
+/// The same as `pintle module --headers` writes it: for a module that sees no content.
+pub const HEADERS_TABLE: [&str; 9] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
@@ -23,11 +42,11 @@ pub const TABLE: [&str; 9] = [
     "proxy_on_tick",
 ];
 
-/// What the host is told about a request. One that is held is held with its content and trailers:
-/// by `StopAllIterationAndWatermark` of the host's `FilterHeadersStatus`, since to `Pause` an operator
-/// can give another meaning with `allow_on_headers_stop_iteration`. Content then comes no sooner than
-/// the request goes on, and waits by back-pressure, however much it is.
-pub const fn request_status(action: Action) -> u32 {
+/// What the host is told about the fields of a message. One that is held is held with its content and
+/// trailers: by `StopAllIterationAndWatermark` of the host's `FilterHeadersStatus`, since to `Pause` an
+/// operator can give another meaning with `allow_on_headers_stop_iteration`. Content then comes no
+/// sooner than the message goes on, and waits by back-pressure, however much it is.
+pub const fn headers_status(action: Action) -> u32 {
     match action {
         Action::Continue => 0,
         _ => 4,
@@ -58,6 +77,14 @@ macro_rules! export {
                 $crate::exports::initialize();
             }
 
+            /// `_initialize` of the module that sees no content.
+            #[cfg(target_family = "wasm")]
+            #[unsafe(no_mangle)]
+            extern "C" fn pintle_initialize_headers() {
+                $crate::exports::initialize();
+                VM.with(|vm| vm.without_content());
+            }
+
             /// `proxy_on_memory_allocate`
             #[unsafe(no_mangle)]
             extern "C" fn pintle_on_memory_allocate(size: usize) -> *mut u8 {
@@ -79,7 +106,7 @@ macro_rules! export {
             /// `proxy_on_request_headers`
             #[unsafe(no_mangle)]
             extern "C" fn pintle_on_request_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
-                $crate::exports::request_status(VM.with(|vm| vm.on_request_headers(stream)))
+                $crate::exports::headers_status(VM.with(|vm| vm.on_request_headers(stream)))
             }
 
             /// `proxy_on_http_call_response`
@@ -96,8 +123,21 @@ macro_rules! export {
 
             /// `proxy_on_response_headers`
             #[unsafe(no_mangle)]
-            extern "C" fn pintle_on_response_headers(stream: u32, _fields: u32, _end: u32) -> u32 {
-                VM.with(|vm| vm.on_response_headers(stream)) as u32
+            extern "C" fn pintle_on_response_headers(stream: u32, _fields: u32, end: u32) -> u32 {
+                let action = VM.with(|vm| vm.on_response_headers(stream, end != 0));
+                $crate::exports::headers_status(action)
+            }
+
+            /// `proxy_on_response_body`
+            #[unsafe(no_mangle)]
+            extern "C" fn pintle_on_response_body(stream: u32, size: u32, end: u32) -> u32 {
+                VM.with(|vm| vm.on_response_body(stream, size as usize, end != 0)) as u32
+            }
+
+            /// `proxy_on_response_trailers`
+            #[unsafe(no_mangle)]
+            extern "C" fn pintle_on_response_trailers(stream: u32, _fields: u32) -> u32 {
+                VM.with(|vm| vm.on_response_trailers(stream)) as u32
             }
         };
     };

@@ -27,8 +27,8 @@ const KEEP_LINE_BYTES: usize = 16 * 1024;
 /// One stream of Envoy, while one of its events is handled.
 ///
 /// One section is there at most, that of the event, and the request's while it is held; it is read
-/// once, whole, and again for a field that was edited since. Of the other one there is nothing to read or to edit: when
-/// the response comes, Envoy does not even answer for the properties `request.*`.
+/// once, whole, and again for a field that was edited since. Of the other one there is nothing to read
+/// or to edit: when the response comes, Envoy does not even answer for the properties `request.*`.
 pub(crate) struct WasmHost<'e> {
     event: &'e Event,
     means: &'e Means,
@@ -79,6 +79,11 @@ impl<'e> WasmHost<'e> {
     /// Whether a call failed that a decision may rest on. Then there is no decision.
     pub(crate) fn failed(&self) -> bool {
         self.failed.get()
+    }
+
+    /// The section as it is, or was when it was read, which serves whoever reads later.
+    pub(crate) fn lines(&self) -> Pairs<'e> {
+        self.section.map(|section| self.pairs(section, NO_NAME)).unwrap_or_default()
     }
 
     /// The section, good for the `wanted` fields at least.

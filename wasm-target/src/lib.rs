@@ -1,8 +1,9 @@
 //! Pintle as a proxy-wasm module: runs a [`Policy`](pintle_core::Policy) inside Envoy's sandbox.
 //!
 //! With the feature `export`, which is on by default, this crate is the module: `pintle.wasm`, once
-//! `pintle module` has written its export table. A crate with filters of its own depends on it
-//! without that feature and says [`export!`](crate::export) for its own set.
+//! `pintle module` has written its export table, and `pintle-headers.wasm` with another one. A crate
+//! with filters of its own depends on it without that feature and says [`export!`](crate::export) for
+//! its own set.
 //!
 //! | module | holds |
 //! |---|---|

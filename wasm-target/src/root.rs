@@ -46,6 +46,8 @@ pub(crate) enum Refused {
     Policy(ConfigErrors),
     /// The host does not tell which contexts are alive, so their memory could never be freed.
     NoContexts(Status),
+    /// This filter replaces content, of which the module sees none.
+    Unseen(String),
     /// There is another one in this VM, and the host does not tell whose a stream is.
     Indistinct,
 }
@@ -84,6 +86,11 @@ impl Refused {
             Self::Policy(errors) => errors.iter().for_each(|error| log(error)),
             Self::NoContexts(status) => log(&format_args!(
                 "the host does not let it call `proxy_set_effective_context`: {status}"
+            )),
+            Self::Unseen(filter) => log(&format_args!(
+                "the filter `{filter}` replaces the content of responses, and this module was \
+                 written with `pintle module --headers`, as pintle-headers.wasm is, and sees none of \
+                 it; load the one written without it, as pintle.wasm is"
             )),
             Self::Indistinct => log(&"this host cannot tell two configurations in one VM apart; \
                  give each a vm_id of its own"),

@@ -1,4 +1,4 @@
-//! What a VM remembers of streams between request and response.
+//! What a VM remembers of streams between request and response, and between the pieces of a response.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,48 @@ const SPARE_STREAMS: usize = 64;
 /// How many streams are remembered before the dead are looked for, tick or no tick.
 const SWEEP_FROM: usize = 1024;
 
-/// Streams between request and response, by context id. Not a `HashMap`, whose random key traps
-/// where the host gives no random bytes.
+/// How much content may be remembered before the dead are looked for, in bytes: that of some clients
+/// that go away in the middle of an error, and little beside the memory of a VM, which never shrinks.
+const SWEEP_FROM_BYTES: usize = 4 * 1024 * 1024;
+
+/// Streams by context id. Not a `HashMap`, whose random key traps where the host gives no random
+/// bytes.
 #[derive(Debug)]
 pub(crate) struct Streams {
     remembered: BTreeMap<u32, Remembered>,
     /// How many may be remembered until the next sweep.
     limit: usize,
+    /// How much content is remembered, in bytes.
+    bytes: usize,
+    /// How much of it may be until the next sweep.
+    limit_bytes: usize,
     spare: Vec<Stream>,
 }
 
-/// What there is to know of a stream when its response comes.
+/// What there is to know of a stream when its response comes, or more of it.
 #[derive(Debug)]
 pub(crate) enum Memory {
     /// The request went on.
     Forwarded(Stream),
     /// The response is our own reply, and complete.
     Replied,
+    /// The fields of the response have gone on, and its content is replaced. Where that is done, the
+    /// rest of it goes nowhere.
+    Replacing(Box<Replaced>),
+    /// The response could be neither replaced nor refused: nothing more of it may go on.
+    Broken,
+}
+
+/// A response whose content is replaced.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    pub(crate) stream: Stream,
+    /// How many bytes of content are still to come, where the response has said so.
+    pub(crate) left: Option<usize>,
+    /// Trailers may follow: until its new content is written it has to be held.
+    pub(crate) may_have_trailers: bool,
+    /// The host holds it.
+    pub(crate) is_held: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +65,13 @@ struct Remembered {
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { remembered: BTreeMap::new(), limit: SWEEP_FROM, spare: Vec::new() }
+        Self {
+            remembered: BTreeMap::new(),
+            limit: SWEEP_FROM,
+            bytes: 0,
+            limit_bytes: SWEEP_FROM_BYTES,
+            spare: Vec::new(),
+        }
     }
 }
 
@@ -58,18 +89,24 @@ impl Streams {
         }
     }
 
-    /// Remembers the current stream until its response comes or it is found dead.
+    /// Remembers the current stream until more of it comes or it is found dead.
     pub(crate) fn remember(&mut self, id: u32, memory: Memory) {
-        if self.remembered.len() >= self.limit {
+        let bytes = memory.content_bytes();
+        if self.remembered.len() >= self.limit
+            || self.bytes.saturating_add(bytes) > self.limit_bytes
+        {
             self.sweep(|_| true);
             let _ = abi::set_effective_context(id);
         }
+        self.bytes = self.bytes.saturating_add(bytes);
         let _ = self.remembered.insert(id, Remembered { memory, aged: false });
     }
 
     /// What was remembered; it is forgotten by that.
     pub(crate) fn recall(&mut self, id: u32) -> Option<Memory> {
-        self.remembered.remove(&id).map(|remembered| remembered.memory)
+        let memory = self.remembered.remove(&id)?.memory;
+        self.bytes = self.bytes.saturating_sub(memory.content_bytes());
+        Some(memory)
     }
 
     /// A tick has passed: forgets those that have died. Afterwards another context is effective.
@@ -81,6 +118,18 @@ impl Streams {
     fn sweep(&mut self, due: impl Fn(&mut Remembered) -> bool) {
         self.remembered.retain(|id, remembered| !due(remembered) || is_alive(*id));
         self.limit = self.remembered.len().saturating_mul(2).max(SWEEP_FROM);
+        self.bytes = self.remembered.values().map(|r| r.memory.content_bytes()).sum();
+        self.limit_bytes = self.bytes.saturating_mul(2).max(SWEEP_FROM_BYTES);
+    }
+}
+
+impl Memory {
+    /// How much memory its content takes, in bytes.
+    fn content_bytes(&self) -> usize {
+        match self {
+            Self::Replacing(replaced) => replaced.stream.content_bytes(),
+            _ => 0,
+        }
     }
 }
 

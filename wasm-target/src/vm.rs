@@ -6,6 +6,7 @@
 //! stream. So once a second, on the tick, the VM asks for those it remembers whether they live.
 
 mod answer;
+mod response;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
@@ -38,6 +39,8 @@ pub struct Vm<X: FilterSet> {
     hash_key: Cell<Option<HashKey>>,
     /// The least level that the host logs, as the ABI numbers it.
     log_level: Cell<u32>,
+    /// The host calls the functions that are about the content of responses.
+    sees_content: Cell<bool>,
 }
 
 impl<X: FilterSet> Default for Vm<X> {
@@ -50,11 +53,18 @@ impl<X: FilterSet> Default for Vm<X> {
             scratch: RefCell::default(),
             hash_key: Cell::default(),
             log_level: Cell::new(LogLevel::Info as u32),
+            sees_content: Cell::new(true),
         }
     }
 }
 
 impl<X: FilterSet> Vm<X> {
+    /// The module's table of exports has none of the functions about the content of responses, so that
+    /// configurations are refused that need them.
+    pub fn without_content(&self) {
+        self.sees_content.set(false);
+    }
+
     /// A configuration has arrived. `false` refuses it: the host keeps the one it has.
     pub fn on_configure(&self, id: u32, size: usize) -> bool {
         let event = Event::begin();
@@ -76,7 +86,11 @@ impl<X: FilterSet> Vm<X> {
     }
 
     fn load(&self, id: u32, configuration: &[u8], event: &Event) -> Result<Root<X>, Refused> {
-        Root::new(id, configuration, self.hash_key()?, &self.stores, event)
+        let root = Root::new(id, configuration, self.hash_key()?, &self.stores, event)?;
+        match root.policy.first_to_replace_content() {
+            Some(filter) if !self.sees_content.get() => Err(Refused::Unseen(filter.to_owned())),
+            _ => Ok(root),
+        }
     }
 
     fn hash_key(&self) -> Result<HashKey, Refused> {
@@ -186,39 +200,6 @@ impl<X: FilterSet> Vm<X> {
         answer
     }
 
-    /// The fields of a response have arrived, of one's own reply too.
-    pub fn on_response_headers(&self, id: u32) -> Action {
-        if self.held.end(id) {
-            // Not an answer of the upstream, which has not seen the request.
-            return Action::Continue;
-        }
-        let event = Event::begin();
-        let remembered = match self.streams.borrow_mut().recall(id) {
-            Some(Memory::Replied) => return Action::Continue,
-            Some(Memory::Forwarded(stream)) => Some(stream),
-            None => None,
-        };
-        let roots = self.roots.borrow();
-        let root = root(&roots, &event).filter(|root| root.policy.answers());
-        let Some(root) = root else { return Action::Continue };
-        let mut stream = match remembered {
-            Some(stream) => stream,
-            None if root.policy.remembers() => return Action::Continue,
-            None => {
-                let mut stream = self.streams.borrow_mut().fresh();
-                stream.forward();
-                stream
-            }
-        };
-        let mut host = self.host(&event, root, id, Some(Section::Response));
-        #[cfg(feature = "test-panic")]
-        host.panic_if_asked(b"response");
-        root.policy.on_response(&mut stream, &mut host, &mut self.scratch.borrow_mut());
-        self.streams.borrow_mut().retire(stream);
-        // The reply takes the response's place, and this callback does not run for it.
-        if host.failed() { self.refuse(id) } else { Action::Continue }
-    }
-
     fn host<'e>(
         &'e self,
         event: &'e Event,
@@ -244,17 +225,22 @@ impl<X: FilterSet> Vm<X> {
     /// Fails closed.
     #[cold]
     fn refuse(&self, id: u32) -> Action {
-        let none = std::iter::empty();
-        if abi::send_local_response(500, b"pintle_internal_error", b"", none).is_err() {
+        if !send_failure() {
             self.hold_for_good(id);
         }
         Action::Pause
     }
 
-    /// The message is held and goes nowhere, whatever follows of it.
+    /// The request is held and goes nowhere, whatever follows of it.
     fn hold_for_good(&self, id: u32) {
         self.held.hold(id, NO_ROOT, Stream::default());
     }
+}
+
+/// Answers that something has failed in here; `false` where the host does not send that.
+fn send_failure() -> bool {
+    let none = std::iter::empty();
+    abi::send_local_response(500, b"pintle_internal_error", b"", none).is_ok()
 }
 
 /// The id of no root context.

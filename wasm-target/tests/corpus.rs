@@ -15,6 +15,8 @@ use proxy_wasm::types::LogLevel;
 
 const ROOT: u32 = 1;
 const FIRST_STREAM: u32 = 2;
+/// What Envoy logs of a response of the upstream.
+const VIA_UPSTREAM: &str = "via_upstream";
 /// The start of 2026.
 const START_NANOSECONDS: u64 = 1_767_225_600_000_000_000;
 
@@ -103,6 +105,7 @@ impl Course<'_> {
             End::Reply => self.replied(stream, &mut seen),
             End::Continue => self.went_on(stream, &mut seen),
             End::Pause => panic!("{}: waits for ever", self.case.title()),
+            End::Close => panic!("{}: closed", self.case.title()),
         }
         fakes::with(|host| {
             let stream = &host.streams[&stream];
@@ -139,18 +142,27 @@ impl Course<'_> {
 
     fn replied(&mut self, stream: u32, seen: &mut Seen) {
         let sent = fakes::with(|host| host.streams[&stream].response.clone());
-        fakes::on_response_headers(stream, || self.vm.on_response_headers(stream));
+        let mut body =
+            fakes::with(|host| host.streams[&stream].reply.as_ref().unwrap().body.clone());
+        if self.exchange.request.method == "HEAD" {
+            body.clear();
+        }
+        let ends = body.is_empty();
+        fakes::on_response_headers(stream, || self.vm.on_response_headers(stream, ends));
+        if !ends {
+            self.piece(stream, &body, true);
+        }
         fakes::with(|host| {
             let stream = &host.streams[&stream];
-            if stream.response != sent {
-                let what = "the own reply, after its response callback".to_string();
-                let (expected, seen) = (format!("{sent:?}"), format!("{:?}", stream.response));
+            if (&stream.response, &stream.content.sent) != (&sent, &body) {
+                let what = "the own reply, after its response callbacks".to_string();
+                let (expected, seen) = (format!("{sent:?}"), format!("{stream:?}"));
                 self.wrong.push(Mismatch { what, expected, seen });
             }
-            let reply = stream.reply.as_ref().unwrap();
-            seen.body = reply.body.clone();
-            seen.details = String::from_utf8(reply.details.clone()).unwrap();
+            seen.details =
+                String::from_utf8(stream.reply.as_ref().unwrap().details.clone()).unwrap();
         });
+        seen.body = body;
     }
 
     fn went_on(&mut self, id: u32, seen: &mut Seen) {
@@ -169,11 +181,51 @@ impl Course<'_> {
             for (name, value) in &response.message.fields {
                 stream.response.add(name, value);
             }
+            // Else as over HTTP/2, which frames pieces without a field.
+            if !response.message.chunked && response.message.trailers.is_empty() {
+                let length = response.message.body.len().to_string();
+                stream.response.add(b"content-length", length.as_bytes());
+            }
+            stream.properties.insert(b"response\0code_details".into(), VIA_UPSTREAM.into());
         });
-        let end = fakes::on_response_headers(id, || self.vm.on_response_headers(id));
+        seen.details = VIA_UPSTREAM.to_string();
+        self.pass_on(id);
+        seen.body = fakes::with(|host| host.streams[&id].content.sent.clone());
+        let Some(reply) = fakes::with(|host| host.streams[&id].reply.clone()) else { return };
+        seen.details = String::from_utf8(reply.details).unwrap();
+    }
+
+    /// Brings the response to the module, its content in pieces.
+    fn pass_on(&self, id: u32) {
+        /// Shorter than most contents, and than some characters of them.
+        const PIECE_BYTES: usize = 5;
+
+        let Exchange { request, response, .. } = self.exchange;
+        let message = &response.message;
+        let body = if request.method == "HEAD" { &[][..] } else { &message.body };
+        let ends = body.is_empty() && !message.chunked && message.trailers.is_empty();
+        let ends = ends || request.method == "HEAD";
+        let end = fakes::on_response_headers(id, || self.vm.on_response_headers(id, ends));
+        if ends {
+            let ends_here = matches!(end, End::Continue | End::Reply);
+            return assert!(ends_here, "{}: {end:?}", self.case.title());
+        }
         assert_eq!(end, End::Continue, "{}", self.case.title());
-        seen.body = response.message.body.clone();
-        seen.details = "via_upstream".to_string();
+        for piece in body.chunks(PIECE_BYTES) {
+            self.piece(id, piece, false);
+        }
+        let end = if message.trailers.is_empty() {
+            self.piece(id, b"", true)
+        } else {
+            fakes::on_response_trailers(id, || self.vm.on_response_trailers(id))
+        };
+        assert_eq!(end, End::Continue, "{}", self.case.title());
+    }
+
+    fn piece(&self, id: u32, piece: &[u8], ends: bool) -> End {
+        fakes::on_response_body(id, piece, ends, |size, ends| {
+            self.vm.on_response_body(id, size, ends)
+        })
     }
 }
 

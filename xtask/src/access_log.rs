@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For a line to be written in: far more than it takes, as only a failure waits for its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at the file.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The access log of one Envoy, read as it grows.

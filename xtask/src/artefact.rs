@@ -1,8 +1,9 @@
-//! The two artefacts, and how they are built.
+//! The artefacts, and how they are built.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use pintle_cli::module::{Names, Table};
 use pintle_core::testing::corpus::Engine;
 
 use crate::cargo::Workspace;
@@ -45,40 +46,51 @@ impl Artefact {
     }
 }
 
-/// Builds both into `dist/`.
+/// `dist/pintle-headers.wasm`: the proxy-wasm module once more, with an export table that costs less and
+/// leaves it without the content of responses.
+pub(crate) fn headers_file(workspace: &Workspace) -> PathBuf {
+    workspace.dist().join("pintle-headers.wasm")
+}
+
+/// Builds all of them into `dist/`.
 pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     let dist = workspace.dist();
     std::fs::create_dir_all(&dist).with_context(|| format!("creating {}", dist.display()))?;
     build_wasm(workspace).await?;
     build_native(workspace).await?;
-    for artefact in Artefact::ALL {
-        let file = artefact.file(workspace);
+    let [wasm, native] = Artefact::ALL.map(|artefact| artefact.file(workspace));
+    for file in [wasm, headers_file(workspace), native] {
         let bytes = std::fs::metadata(&file).with_context(|| format!("{}", file.display()))?.len();
         let shown = file.strip_prefix(&workspace.root).unwrap_or(&file).display();
-        println!("{shown:24} {:>8.1} KiB", bytes as f64 / 1024.0);
+        println!("{shown:26} {:>8.1} KiB", bytes as f64 / 1024.0);
     }
     Ok(())
 }
 
-/// The exports of the wasm file, by name.
-pub(crate) fn exports(workspace: &Workspace) -> Result<Vec<String>> {
-    let file = Artefact::Wasm.file(workspace);
-    let module = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+/// The exports of a wasm file, by name.
+pub(crate) fn exports(file: &Path) -> Result<Vec<String>> {
+    let module = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
     pintle_cli::module::exports(&module)
         .with_context(|| format!("the exports of {}", file.display()))
 }
 
 async fn build_wasm(workspace: &Workspace) -> Result<()> {
     add_wasm_target(workspace).await?;
-    println!("building {}", Artefact::Wasm.file(workspace).display());
+    let files =
+        [(Artefact::Wasm.file(workspace), Table::Whole), (headers_file(workspace), Table::Headers)];
+    let [(whole, _), (headers, _)] = &files;
+    println!("building {} and {}", whole.display(), headers.display());
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--release", "--package", "pintle-wasm", "--target", WASM_TRIPLE]);
     guard::succeed(cargo, "cargo build of the wasm module").await?;
     let built = workspace.target.join(WASM_TRIPLE).join("release").join("pintle_wasm.wasm");
     let bytes = std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
-    let module = pintle_cli::module::write_exports(&bytes)
-        .with_context(|| format!("writing the export table of {}", built.display()))?;
-    replace(&Artefact::Wasm.file(workspace), &module)
+    for (file, table) in files {
+        let module = pintle_cli::module::write_exports_with(&bytes, table, Names::Keep)
+            .with_context(|| format!("writing the export table of {}", built.display()))?;
+        replace(&file, &module)?;
+    }
+    Ok(())
 }
 
 async fn build_native(workspace: &Workspace) -> Result<()> {

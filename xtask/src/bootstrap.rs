@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
@@ -19,12 +19,21 @@ pub(crate) struct Listener {
     pub(crate) name: String,
     /// In Envoy's JSON.
     pub(crate) filters: Vec<Value>,
+    /// Members of its connection manager that stand in the place of ours.
+    pub(crate) manager: Map<String, Value>,
+    /// How much of a connection it buffers, in bytes. Envoy's default is 1 MiB.
+    pub(crate) buffer_bytes: Option<u32>,
 }
 
 impl Listener {
+    /// With these filters.
+    pub(crate) fn new(name: impl Into<String>, filters: Vec<Value>) -> Self {
+        Self { name: name.into(), filters, manager: Map::new(), buffer_bytes: None }
+    }
+
     /// With nothing between client and upstream.
     pub(crate) fn plain(name: impl Into<String>) -> Self {
-        Self { name: name.into(), filters: Vec::new() }
+        Self::new(name, Vec::new())
     }
 
     /// With one artefact and its configuration.
@@ -34,10 +43,7 @@ impl Listener {
         artefact: Artefact,
         config: &str,
     ) -> Self {
-        Self {
-            name: name.into(),
-            filters: vec![filter(artefact, &artefact.file(workspace), config)],
-        }
+        Self::new(name, vec![filter(artefact, &artefact.file(workspace), config)])
     }
 }
 
@@ -125,35 +131,45 @@ fn listener(listener: &Listener, access_log: &Path, notes: &[String]) -> Value {
             "suppress_envoy_headers": true,
         },
     }));
-    json!({
+    let mut manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "ingress",
+        "codec_type": "AUTO",
+        "http_protocol_options": {"enable_trailers": true},
+        "common_http_protocol_options": {"max_headers_count": MAX_FIELDS},
+        "max_request_headers_kb": MAX_REQUEST_HEADERS_KB,
+        // Hostile paths and ids must reach the filter, and the upstream, as they came.
+        "normalize_path": false,
+        "merge_slashes": false,
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "generate_request_id": false,
+        "preserve_external_request_id": true,
+        "http_filters": filters,
+        "access_log": [access_logger(&listener.name, access_log, notes)],
+        "route_config": routes(Vec::new()),
+    });
+    for (member, value) in &listener.manager {
+        manager[member] = value.clone();
+    }
+    let mut resource = json!({
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": listener.name,
         "address": socket_address("127.0.0.1", 0),
         "filter_chains": [{"filters": [{
             "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                "stat_prefix": "ingress",
-                "codec_type": "AUTO",
-                "http_protocol_options": {"enable_trailers": true},
-                "common_http_protocol_options": {"max_headers_count": MAX_FIELDS},
-                "max_request_headers_kb": MAX_REQUEST_HEADERS_KB,
-                // Hostile paths and ids must reach the filter, and the upstream, as they came.
-                "normalize_path": false,
-                "merge_slashes": false,
-                "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-                "generate_request_id": false,
-                "preserve_external_request_id": true,
-                "http_filters": filters,
-                "access_log": [access_logger(&listener.name, access_log, notes)],
-                "route_config": {"virtual_hosts": [{
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": clusters::UPSTREAM}}],
-                }]},
-            },
+            "typed_config": manager,
         }]}],
-    })
+    });
+    if let Some(bytes) = listener.buffer_bytes {
+        resource["per_connection_buffer_limit_bytes"] = bytes.into();
+    }
+    resource
+}
+
+/// The routes of a listener: these, and what none of them is for goes to the upstream.
+pub(crate) fn routes(mut first: Vec<Value>) -> Value {
+    first.push(json!({"match": {"prefix": "/"}, "route": {"cluster": clusters::UPSTREAM}}));
+    json!({"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": first}]})
 }
 
 fn access_logger(listener: &str, file: &Path, notes: &[String]) -> Value {

@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 
 use crate::payload::{Payload, field_lines, header_map};
 
-/// Longer than anything here takes, shorter than anybody waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For a whole reply to come in: far more than any takes, as only a failure waits for its end.
+const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
 const MAX_FIELDS: usize = 1000;
 
@@ -113,24 +113,32 @@ impl Connection {
     ) -> Result<Reply> {
         let shown = || format!("{} {}", request.method, request.path);
         let request = self.render(request, content).with_context(shown)?;
-        let exchange = async {
-            let response = match &mut self.sender {
-                Sender::One(sender) => {
-                    sender.ready().await?;
-                    sender.send_request(request).await?
-                }
-                Sender::Two(sender) => {
-                    sender.ready().await?;
-                    sender.send_request(request).await?
-                }
-            };
-            read(response).await
-        };
+        let exchange = async { read(self.response(request).await?).await };
         let reply = tokio::time::timeout(PATIENCE, exchange).await;
         reply
             .with_context(|| format!("no complete reply within {PATIENCE:?}"))
             .flatten()
             .with_context(shown)
+    }
+
+    /// Sends a request, and returns when the fields of the reply are there, however long that takes.
+    pub(crate) async fn begin(&mut self, request: &corpus::Request) -> Result<Response<Incoming>> {
+        let shown = || format!("{} {}", request.method, request.path);
+        let request = self.render(request, |payload| payload).with_context(shown)?;
+        self.response(request).await.with_context(shown)
+    }
+
+    async fn response(&mut self, request: Request<Payload>) -> Result<Response<Incoming>> {
+        Ok(match &mut self.sender {
+            Sender::One(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+            Sender::Two(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+        })
     }
 
     fn render(

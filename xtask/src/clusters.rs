@@ -10,6 +10,8 @@ use crate::bootstrap::socket_address;
 
 /// The cluster of the upstream.
 pub(crate) const UPSTREAM: &str = "upstream";
+/// The same upstream, always over HTTP/2.
+pub(crate) const UPSTREAM_HTTP2: &str = "upstream-h2";
 /// The auth service, over HTTP/1.1.
 pub(crate) const AUTH: &str = "auth";
 /// The auth service, over HTTP/2.
@@ -48,6 +50,7 @@ pub(crate) fn clusters(addresses: Addresses, more: &[String]) -> Vec<Value> {
                 "http2_protocol_options": {},
             }}),
         ),
+        cluster(UPSTREAM_HTTP2, Some(addresses.upstream), explicit("http2_protocol_options")),
         cluster(AUTH, Some(addresses.authority), explicit("http_protocol_options")),
         cluster(AUTH_HTTP2, Some(addresses.authority), explicit("http2_protocol_options")),
         cluster(NOWHERE, Some(addresses.refusing), explicit("http_protocol_options")),
@@ -57,9 +60,10 @@ pub(crate) fn clusters(addresses: Addresses, more: &[String]) -> Vec<Value> {
     own.into_iter().chain(more.iter().map(named)).collect()
 }
 
-/// A cluster of one service, over HTTP/1.1.
+/// A cluster of one service, over HTTP/1.1, trailers included.
 pub(crate) fn service(name: &str, address: SocketAddr) -> Value {
-    cluster(name, Some(address), explicit("http_protocol_options"))
+    let options = json!({"http_protocol_options": {"enable_trailers": true}});
+    cluster(name, Some(address), json!({"explicit_http_config": options}))
 }
 
 /// The clusters that a configuration names, other than those of every mesh and the one that is
@@ -73,7 +77,7 @@ pub(crate) fn named_in(config: &str) -> BTreeSet<String> {
 }
 
 fn collect(config: &Value, names: &mut BTreeSet<String>) {
-    let own = [UPSTREAM, AUTH, AUTH_HTTP2, NOWHERE, AUTH_EMPTY, NO_CLUSTER];
+    let own = [UPSTREAM, UPSTREAM_HTTP2, AUTH, AUTH_HTTP2, NOWHERE, AUTH_EMPTY, NO_CLUSTER];
     match config {
         Value::Array(list) => list.iter().for_each(|value| collect(value, names)),
         Value::Object(members) => {

@@ -7,14 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::artefact::{self, Artefact};
-use crate::bootstrap::Listener;
+use crate::bootstrap::{self, Listener};
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::guard;
 use crate::mesh::Mesh;
 use crate::script::{self, CONFIG, Step, script};
 use crate::table::{Mood, Table};
-use crate::upstream::Answer;
 use crate::view::View;
 
 /// What `cargo xtask demo` is told.
@@ -90,6 +89,9 @@ async fn start(workspace: &Workspace, envoy: &Envoy) -> Result<Mesh> {
     let mut listeners: Vec<Listener> =
         Artefact::ALL.iter().map(|a| Listener::with(a.name(), workspace, *a, CONFIG)).collect();
     listeners.push(Listener::plain(PLAIN));
+    for listener in &mut listeners {
+        listener.manager.insert("route_config".into(), bootstrap::routes(script::routes()));
+    }
     let mesh = Mesh::start(workspace, envoy, "demo", &listeners, &["user".into()]).await?;
     mesh.authority.plan(script::answer);
     for listener in &listeners {
@@ -118,10 +120,13 @@ async fn stay(mut mesh: Mesh) -> Result<()> {
         ("wasm", bearer, "/orders"),
         ("native", bearer, "/orders"),
         (PLAIN, "", "/private/x"),
+        ("wasm", "", script::CLOSED),
+        ("native", "", script::CLOSED),
+        (PLAIN, "", script::CLOSED),
     ] {
         let address = mesh.address(listener)?;
         let options = ["curl -i", more].join(" ");
-        println!("  {:42} http://{address}{path:12} # {listener}", options.trim_end());
+        println!("  {:42} http://{address}{path:13} # {listener}", options.trim_end());
     }
     println!("  {:38} http://{}{:12} # counters", "curl -s", mesh.admin.0, "/stats?filter=pintle");
     println!("  {:38} {}", "tail -f", mesh.log.0.display());
@@ -149,7 +154,7 @@ impl Row {
             mesh.authority.kill().await;
         }
         let exchange = async |listener| {
-            let done = mesh.exchange(listener, &step.request, Answer::default()).await?;
+            let done = mesh.exchange(listener, &step.request, step.answer.clone()).await?;
             anyhow::Ok((View::of(done), mesh.authority.take().len()))
         };
         let (plain, _) = exchange(PLAIN).await?;
@@ -202,7 +207,11 @@ impl Row {
         });
         let [by_wasm, by_native] = asked;
         let asked = either(by_wasm, by_native);
-        let (plain, wasm, native) = (self.plain.answer(), self.wasm.answer(), self.native.answer());
+        let [plain, wasm, native] =
+            [&self.plain, &self.wasm, &self.native].map(|view| match step.shows_content {
+                true => view.answer_with_content(),
+                false => view.answer(),
+            });
         table.row(mood, [step.says.clone(), plain, wasm, native, forwarded, asked, logged, agree]);
     }
 }

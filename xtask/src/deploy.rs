@@ -20,6 +20,8 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
         (Artefact::Native, "module.yaml"),
         (Artefact::Wasm, "token-exchange-wasm.yaml"),
         (Artefact::Native, "token-exchange-module.yaml"),
+        (Artefact::Wasm, "problem-json-wasm.yaml"),
+        (Artefact::Native, "problem-json-module.yaml"),
     ] {
         if envoy.artefacts().contains(&artefact) {
             tally.record(

@@ -105,7 +105,7 @@ impl Form<'_> {
         edit_filter(&mut filter);
         // A name of its own: an old listener of the same name would serve until it is drained.
         let name = format!("form-{}", self.mesh.updates().await?.0);
-        self.mesh.update(&[Listener { name, filters: vec![filter] }]).await
+        self.mesh.update(&[Listener::new(name, vec![filter])]).await
     }
 
     async fn status(&self) -> Result<u16> {

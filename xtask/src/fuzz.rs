@@ -13,12 +13,13 @@ use serde_json::Value;
 use crate::guard;
 use crate::suite::{Ground, Tally};
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     Target { name: "configuration", runs: 100_000, dictionary: Some("configuration.dict") },
     Target { name: "path", runs: 200_000, dictionary: None },
     Target { name: "authorization", runs: 200_000, dictionary: None },
     Target { name: "pairs", runs: 200_000, dictionary: None },
     Target { name: "request", runs: 200_000, dictionary: None },
+    Target { name: "problem", runs: 200_000, dictionary: Some("problem.dict") },
 ];
 
 struct Target {

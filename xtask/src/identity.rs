@@ -27,7 +27,7 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
         for (way, policy) in policies(artefact) {
             let name = format!("{}: {way}", artefact.name());
             let pintle = bootstrap::filter(artefact, &file, CONFIG);
-            listeners.push(Listener { name, filters: vec![pintle, policy] });
+            listeners.push(Listener::new(name, vec![pintle, policy]));
         }
     }
     let notes = NOTES.map(String::from);

@@ -28,6 +28,8 @@ mod oauth;
 mod own_filter;
 mod panics;
 mod payload;
+mod problems;
+mod process;
 mod script;
 mod stats;
 mod suite;
@@ -54,7 +56,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Builds dist/pintle.wasm and dist/libpintle.so.
+    /// Builds dist/pintle.wasm, dist/pintle-headers.wasm and dist/libpintle.so.
     Build,
     /// Sends scripted requests through both artefacts on one Envoy, and shows what each made of them.
     Demo(demo::Options),

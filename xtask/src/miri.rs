@@ -15,7 +15,7 @@ const TOOLCHAIN: &str = "nightly";
 const TESTS: [&[&str]; 3] = [
     &["--package", "envoy-proxy-dynamic-modules-rust-sdk", "--features", "fakes", "--lib"],
     &["--package", "pintle-wasm", "--lib", "--test", "vm"],
-    &["--package", "pintle-dynamic-module", "--lib", "--test", "module"],
+    &["--package", "pintle-dynamic-module", "--lib", "--test", "module", "--test", "content"],
 ];
 
 /// Runs it all, with the tests' output where ours goes. With `CI=true` a toolchain that has Miri is

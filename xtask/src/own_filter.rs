@@ -141,7 +141,7 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     for &artefact in &artefacts {
         let file = build(workspace, artefact).await?;
         let filters = vec![bootstrap::filter(artefact, &file, CONFIG)];
-        listeners.push(Listener { name: artefact.name().to_owned(), filters });
+        listeners.push(Listener::new(artefact.name(), filters));
     }
     let authority = Authority::new()?;
     let mut mesh = Mesh::start(workspace, envoy, "own-filter", &[], &[]).await?;

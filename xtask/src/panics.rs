@@ -103,7 +103,7 @@ fn without(shipped: &PathBuf, panicking: &PathBuf) -> Result<()> {
 
 async fn native(ground: &Ground, envoy: &Envoy, filter: Value, tally: &mut Tally) -> Result<()> {
     let place = Artefact::Native.name();
-    let listeners = [Listener { name: place.to_owned(), filters: vec![filter] }];
+    let listeners = [Listener::new(place, vec![filter])];
     let mut mesh = Mesh::start(&ground.workspace, envoy, "panics-module", &listeners, &[]).await?;
     for hook in ["request", "response"] {
         let name = format!("a panic in the {hook} hook costs that request");
@@ -145,7 +145,7 @@ async fn wasm(ground: &Ground, envoy: &Envoy, filter: &Value, tally: &mut Tally)
         let config = &mut filter["typed_config"]["config"];
         config["vm_config"]["vm_id"] = json!(vm);
         config["failure_policy"] = json!(policy.unwrap_or("UNSPECIFIED"));
-        Listener { name: name.to_owned(), filters: vec![filter] }
+        Listener::new(name, vec![filter])
     };
     let listeners = [
         listener("unset", "unset", None),

@@ -1,14 +1,23 @@
 //! What the demo sends, and through which configuration.
 
 use pintle_core::testing::corpus::{Http, Request};
+use serde_json::{Value, json};
 
 use crate::authority::{self, Call};
 use crate::client;
+use crate::clusters::AUTH_EMPTY;
 use crate::upstream::Answer;
 
-/// All five filters.
+/// All filters.
 pub(crate) const CONFIG: &str = r#"{"filters": [
   {"log_headers": {"request": ["*"], "response": [":status", "hello"]}},
+  {"problem_json": {
+    "types": "about:blank",
+    "title": "status_phrase",
+    "strip_query": true,
+    "members": {"support": "shop@example.com"},
+    "when": {"path": {"prefix": "/shop"}}
+  }},
   {"basic_auth": {
     "forward_user": "x-user",
     "rules": [{
@@ -20,7 +29,7 @@ pub(crate) const CONFIG: &str = r#"{"filters": [
     "header": "allow",
     "exact": "true",
     "deny": {"body": "Forbidden by ASM Wasm Plugin"},
-    "when": {"path": {"prefix": "/allowed"}, "methods": ["GET"]}
+    "when": {"path": [{"prefix": "/allowed"}, {"prefix": "/shop/till"}], "methods": ["GET"]}
   }},
   {"token_exchange": {
     "cluster": "auth",
@@ -38,6 +47,14 @@ pub(crate) const CONFIG: &str = r#"{"filters": [
 
 /// The response fields that the table shows.
 pub(crate) const SHOWN: [&str; 3] = ["hello", "grpc-status", "retry-after"];
+
+/// Behind this nobody answers, and Envoy says so itself.
+pub(crate) const CLOSED: &str = "/shop/closed";
+
+/// Routes of all listeners, before the one to the upstream.
+pub(crate) fn routes() -> Vec<Value> {
+    vec![json!({"match": {"prefix": CLOSED}, "route": {"cluster": AUTH_EMPTY}})]
+}
 
 /// The request fields that the table shows at the upstream.
 pub(crate) const FORWARDED: [&str; 5] = ["x-user", "x-auth-jwt", "x-agent", "x-secret", "allow"];
@@ -67,8 +84,12 @@ pub(crate) struct Step {
     pub(crate) says: String,
     /// What is sent.
     pub(crate) request: Request,
+    /// What the upstream answers.
+    pub(crate) answer: Answer,
     /// The status that both artefacts have to answer.
     pub(crate) status: u16,
+    /// Whether the table shows the content of the answer.
+    pub(crate) shows_content: bool,
     /// How often each asks the auth service.
     pub(crate) asks: usize,
     /// Whether nobody answers there.
@@ -116,6 +137,9 @@ pub(crate) fn script() -> Vec<Step> {
         outage(step(200, "GET /orders, carol", &[carol])),
         outage(step(503, "GET /orders, dave", &[("authorization", "Bearer dave")])),
         at("example.org", step(200, "GET /public", &[("x-secret", "1")])),
+        error(404, "GET /shop/cart?id=7", "no cart \"7\""),
+        error(503, "GET /shop/closed", ""),
+        error(403, "GET /shop/till", ""),
     ]
 }
 
@@ -128,7 +152,14 @@ fn step(status: u16, says: &str, fields: &[(&str, &str)]) -> Step {
     let fields =
         fields.iter().map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()));
     request.message.fields.extend(fields);
-    Step { says: says.into(), request, status, asks: 0, outage: false }
+    let (answer, shows_content) = (Answer::default(), false);
+    Step { says: says.into(), request, answer, status, shows_content, asks: 0, outage: false }
+}
+
+/// Something goes wrong; if it reaches the upstream, there.
+fn error(status: u16, says: &str, body: &'static str) -> Step {
+    let answer = authority::text(status, body);
+    Step { answer, shows_content: true, ..step(status, says, &[]) }
 }
 
 /// The auth service is asked.

@@ -8,7 +8,7 @@ use crate::artefact::Artefact;
 pub(crate) const FILTER: &str = "pintle";
 
 /// What filters count.
-const MEASURES: [&str; 10] = [
+const MEASURES: [&str; 11] = [
     "allowed",
     "observed",
     "denied",
@@ -19,6 +19,7 @@ const MEASURES: [&str; 10] = [
     "stale",
     "coalesced",
     "evicted",
+    "problems",
 ];
 /// What they measure besides.
 const GAUGES: [&str; 2] = ["entries", "waiting"];

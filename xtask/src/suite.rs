@@ -5,14 +5,15 @@ use std::fmt;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail, ensure};
+use pintle_wasm::exports;
 
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::{
     artefact, bench, corpus, crates, deploy, documents, exchange, fuzz, grpc, identity, metrics,
-    miri, oauth, own_filter, panics, traffic, updates,
+    miri, oauth, own_filter, panics, problems, traffic, updates,
 };
 
 /// What `cargo xtask test` is told.
@@ -44,6 +45,7 @@ const SUITES: &[Suite] = &[
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("identity", Runs::OnEnvoy(|ground, envoy| Box::pin(identity::run(ground, envoy)))),
     Suite("exchange", Runs::OnEnvoy(|ground, envoy| Box::pin(exchange::run(ground, envoy)))),
+    Suite("problems", Runs::OnEnvoy(|ground, envoy| Box::pin(problems::run(ground, envoy)))),
     Suite("oauth", Runs::OnEnvoy(|ground, envoy| Box::pin(oauth::run(ground, envoy)))),
     Suite("own-filter", Runs::OnEnvoy(|ground, envoy| Box::pin(own_filter::run(ground, envoy)))),
     Suite("bench", Runs::OnEnvoy(|ground, envoy| Box::pin(bench::suite::run(ground, envoy)))),
@@ -234,10 +236,15 @@ impl Tally {
 async fn build(ground: &Ground) -> Result<Tally> {
     let mut tally = Tally::default();
     artefact::build(&ground.workspace).await?;
-    let exports = artefact::exports(&ground.workspace).map(|exports| {
-        let expected = pintle_wasm::exports::TABLE;
-        if exports == expected { Ok(()) } else { Err(anyhow!("{exports:?}, not {expected:?}")) }
-    });
-    tally.record("wasm", "exports of the callbacks in use and no other", exports.flatten());
+    let whole = (Artefact::Wasm.file(&ground.workspace), &exports::TABLE[..]);
+    let headers = (artefact::headers_file(&ground.workspace), &exports::HEADERS_TABLE[..]);
+    for (file, expected) in [whole, headers] {
+        let result = artefact::exports(&file).and_then(|exports| {
+            ensure!(exports == expected, "{exports:?}, not {expected:?}");
+            Ok(())
+        });
+        let name = file.file_name().unwrap_or_default().display();
+        tally.record("wasm", format!("{name} exports the callbacks in use and no other"), result);
+    }
     Ok(tally)
 }

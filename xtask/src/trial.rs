@@ -7,22 +7,25 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use pintle_core::testing::corpus::{
-    CalloutEnd, Case, FieldLines, Mismatch, Plan, PlannedCallout, Response, Seen, SeenCallout,
-    Service, refusals, verdicts,
+    CalloutEnd, Case, Exchange, FieldLines, Http, Mismatch, Plan, PlannedCallout, Response, Seen,
+    SeenCallout, Service, refusals, verdicts,
 };
 use tokio::time::Instant;
 
 use crate::artefact::Artefact;
 use crate::authority::{Act, Authority};
 use crate::bootstrap::Listener;
-use crate::client::Connection;
+use crate::client::{Connection, Reply};
 use crate::mesh::{self, Mesh};
 use crate::stats;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Manner};
 
 /// The wasm module adds its counters up, and hands them over on a tick of one second.
 const TWO_TICKS: Duration = Duration::from_millis(2200);
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// In which content without a stated length comes.
+const MOST_PIECES: usize = 64;
 
 /// A case and where it runs.
 #[derive(Clone, Debug)]
@@ -59,7 +62,7 @@ impl Trial {
         let request = &exchange.request;
         let mut connection =
             Connection::open(mesh.address(&self.listener.name)?, request.http).await?;
-        let (mut seen, mut logs) = (Seen::default(), Vec::new());
+        let (mut seen, mut logs, mut trailing) = (Seen::default(), Vec::new(), None);
         for _ in 0..exchange.repeat {
             let answer = answer(&exchange.response);
             let done = mesh.exchange_on(&mut connection, request, answer).await?;
@@ -72,6 +75,7 @@ impl Trial {
                 }]);
             }
             logs.extend(done.logs.iter().cloned());
+            trailing = trailers(exchange, &done.reply, !done.arrivals.is_empty());
             seen = observed(done);
         }
         seen.logs = logs;
@@ -81,7 +85,8 @@ impl Trial {
         let patient = self.waits() && exchange.expect.counters.values().all(|&n| n == 0);
         loop {
             seen.counters = stats::growth(&before, &self.counters(mesh).await?);
-            let verdicts = verdicts(&self.case, &seen);
+            let mut verdicts = verdicts(&self.case, &seen);
+            verdicts.extend(trailing.clone());
             let settled = !patient && !verdicts.iter().any(|m| m.what.starts_with("counter "));
             if !self.waits() || settled || Instant::now() > deadline {
                 return Ok(verdicts);
@@ -144,13 +149,35 @@ fn act(end: &CalloutEnd) -> Act {
 
 fn answer(response: &Response) -> Answer {
     let message = &response.message;
+    // Shorter than most contents, and than some characters of them; of long ones not too many.
+    let piece_bytes = 5.max(message.body.len() / MOST_PIECES);
     Answer {
         status: response.status,
         fields: message.fields.clone(),
         body: Bytes::from(message.body.clone()),
         chunked: message.chunked,
         trailers: message.trailers.clone(),
+        manner: if message.chunked { Manner::Drops(piece_bytes) } else { Manner::AtOnce },
     }
+}
+
+/// In what the trailers at the client differ from those of the upstream; no filter touches any. Over
+/// HTTP/1.1 the upstream keeps them from a client that does not ask for them.
+fn trailers(exchange: &Exchange, reply: &Reply, reached: bool) -> Option<Mismatch> {
+    let request = &exchange.request;
+    let asked = request.message.fields.contains(&(b"te".into(), b"trailers".into()));
+    let sent = reached && request.method != "HEAD" && (request.http == Http::Two || asked);
+    let expected = if sent { exchange.response.message.trailers.as_slice() } else { &[] };
+    let shown = |lines: &[(Vec<u8>, Vec<u8>)]| {
+        let line =
+            |(n, v): &(Vec<u8>, Vec<u8>)| format!("{}: {}", n.escape_ascii(), v.escape_ascii());
+        lines.iter().map(line).collect::<Vec<_>>().join(", ")
+    };
+    (reply.trailers != expected).then(|| Mismatch {
+        what: "response trailers".to_owned(),
+        expected: shown(expected),
+        seen: shown(&reply.trailers),
+    })
 }
 
 fn observed(done: mesh::Exchange) -> Seen {

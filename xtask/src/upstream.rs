@@ -4,19 +4,21 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use pintle_core::testing::corpus::{FieldLines, SeenUpstream};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::payload::{Payload, field_lines, header_map};
+use crate::payload::{Gate, Payload, field_lines, header_map};
 
 /// The request field that says which exchange a request belongs to.
 pub(crate) const CASE: &str = "x-pintle-case";
@@ -24,6 +26,11 @@ pub(crate) const CASE: &str = "x-pintle-case";
 /// More than any proxy between would let pass.
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
 const MAX_FIELDS: usize = 1000;
+
+/// For a request to arrive in: far more than it takes, as only a failure waits for its end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at what has arrived.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What to answer.
 #[derive(Clone, Debug)]
@@ -38,6 +45,26 @@ pub(crate) struct Answer {
     pub(crate) chunked: bool,
     /// Fields behind the content.
     pub(crate) trailers: FieldLines,
+    /// How the content comes.
+    pub(crate) manner: Manner,
+}
+
+/// How content comes.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Manner {
+    /// All that there is, without delay.
+    #[default]
+    AtOnce,
+    /// In pieces of so many bytes, each of which goes out by itself.
+    Drops(usize),
+    /// So many times over.
+    Repeated(u64),
+    /// Half of it, and the other half once this is open.
+    Gated(Gate),
+    /// All of it but not its end: the connection ends before, or the stream over HTTP/2.
+    BrokenOff,
+    /// All of it but not its end, which never comes.
+    Stalled,
 }
 
 impl Default for Answer {
@@ -48,6 +75,7 @@ impl Default for Answer {
             body: Bytes::from_static(b"hello from the upstream\n"),
             chunked: false,
             trailers: Vec::new(),
+            manner: Manner::AtOnce,
         }
     }
 }
@@ -97,6 +125,20 @@ impl Upstream {
     /// Says what to answer to the requests of one exchange.
     pub(crate) fn expect(&self, case: &str, answer: Answer) {
         lock(&self.book).answers.insert(case.into(), answer);
+    }
+
+    /// Returns when a request of one exchange is there, whole.
+    pub(crate) async fn arrived(&self, case: &str) -> Result<()> {
+        let is_there = || {
+            let book = lock(&self.book);
+            book.arrivals.get(case).is_some_and(|all| all.iter().any(|one| one.complete))
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !is_there() {
+            ensure!(Instant::now() < deadline, "{case} did not arrive within {PATIENCE:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// How much has arrived that was not taken yet.
@@ -149,7 +191,7 @@ async fn handle(request: Request<Incoming>, book: Arc<Mutex<Book>>) -> Result<Re
         }
     }
     let answer = lock(&book).complete(&case, place, &content, &trailers);
-    respond(answer)
+    if head.method == Method::HEAD { respond_to_head(answer) } else { respond(answer) }
 }
 
 impl Book {
@@ -184,8 +226,17 @@ impl Book {
 
 /// An answer as hyper has it.
 pub(crate) fn respond(answer: Answer) -> Result<Response<Payload>> {
-    let payload =
-        if answer.chunked { Payload::pieces(answer.body) } else { Payload::whole(answer.body) };
+    let (body, states_length) = (answer.body, !answer.chunked);
+    let payload = match answer.manner {
+        Manner::AtOnce if states_length => Payload::whole(body),
+        Manner::AtOnce => Payload::pieces(body),
+        Manner::Drops(bytes) => Payload::drops(body, bytes),
+        Manner::Repeated(times) => Payload::repeated(body, times),
+        Manner::Gated(gate) => Payload::gated(body, gate),
+        Manner::BrokenOff => Payload::broken_off(body),
+        Manner::Stalled => Payload::pieces(body).stalled(),
+    };
+    let payload = if states_length { payload.exact() } else { payload };
     let trailers = header_map(&answer.trailers)?;
     let mut response = Response::new(Payload::default());
     *response.status_mut() = StatusCode::from_u16(answer.status)?;
@@ -195,6 +246,18 @@ pub(crate) fn respond(answer: Answer) -> Result<Response<Payload>> {
     }
     // Over HTTP/1.1 hyper keeps them from those who did not ask with `te: trailers`.
     *response.body_mut() = payload.with_trailers(trailers);
+    Ok(response)
+}
+
+/// The fields that the answer to a `GET` would have (RFC 9110 section 9.3.2). hyper leaves content
+/// out over HTTP/1.1 alone.
+fn respond_to_head(answer: Answer) -> Result<Response<Payload>> {
+    let length = (!answer.chunked).then_some(answer.body.len());
+    let mut response = respond(Answer { trailers: Vec::new(), ..answer })?;
+    if let Some(length) = length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    *response.body_mut() = Payload::whole(Bytes::new());
     Ok(response)
 }
 

@@ -37,6 +37,17 @@ impl View {
         text + &lines(&self.0.reply.fields, &SHOWN)
     }
 
+    /// The answer in short, and its content: of a problem each member on a line of its own.
+    pub(crate) fn answer_with_content(&self) -> String {
+        let content = String::from_utf8_lossy(&self.0.reply.body);
+        let problem = self.0.reply.field("content-type") == Some(b"application/problem+json");
+        let content = match problem {
+            true => content.replace(",\"", ",\n\""),
+            false => content.into_owned(),
+        };
+        format!("{}\n{content}", self.answer()).trim_end().to_owned()
+    }
+
     /// What reached the upstream, in short.
     pub(crate) fn forwarded(&self) -> String {
         match self.0.arrivals.as_slice() {

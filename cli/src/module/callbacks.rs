@@ -3,12 +3,16 @@
 /// A function that a module may export for its host; all numbers in it are 32 bits wide.
 #[derive(Debug)]
 pub(super) struct Callback {
-    name: &'static str,
+    /// The name that the host knows.
+    pub(super) name: &'static str,
     /// How many parameters it takes.
     pub(super) parameters: usize,
     /// How many results it has.
     pub(super) results: usize,
 }
+
+/// What the host calls before all else.
+pub(super) const INITIALIZE: &Callback = &callback("_initialize", 0, 0);
 
 /// The callback of this name.
 pub(super) fn find(name: &str) -> Option<&'static Callback> {

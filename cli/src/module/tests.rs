@@ -87,6 +87,47 @@ fn own_functions_take_the_abi_s_names() {
 }
 
 #[test]
+fn the_table_for_headers_has_no_content() {
+    let mut built = Built::whole();
+    built.export("pintle_initialize_headers", &[], &[]);
+    built.export("pintle_on_response_headers", &[I32, I32, I32], &[I32]);
+    built.export("pintle_on_response_body", &[I32, I32, I32], &[I32]);
+    built.export("pintle_on_response_trailers", &[I32, I32], &[I32]);
+    let wasm = built.wasm();
+    let whole = write_exports(&wasm).unwrap();
+    let names = exports(&whole).unwrap();
+    assert!(OF_CONTENT.iter().all(|name| names.iter().any(|other| other == name)), "{names:?}");
+    assert!(names.iter().all(|name| !name.contains("initialize_headers")), "{names:?}");
+    let functions = function_names(&whole);
+    assert!(functions.contains(&"own::_initialize".to_owned()), "{functions:?}");
+    assert!(!functions.contains(&"own::pintle_initialize_headers".to_owned()), "{functions:?}");
+
+    let headers = write_exports_with(&wasm, Table::Headers, Names::Keep).unwrap();
+    let wanted: Vec<_> =
+        names.into_iter().filter(|name| !OF_CONTENT.contains(&name.as_str())).collect();
+    assert_eq!(exports(&headers).unwrap(), wanted);
+    let functions = function_names(&headers);
+    assert!(functions.contains(&"own::pintle_initialize_headers".to_owned()), "{functions:?}");
+    for gone in ["_initialize", "pintle_on_response_body", "pintle_on_response_trailers"] {
+        assert!(!functions.contains(&format!("own::{gone}")), "{functions:?}");
+    }
+    assert_eq!(write_exports(&headers), Err(ModuleError::Written));
+}
+
+#[test]
+fn the_table_for_headers_needs_its_own_start() {
+    let headers = |built: Built| write_exports_with(&built.wasm(), Table::Headers, Names::Keep);
+    let missing = headers(Built::whole());
+    assert_eq!(missing, Err(ModuleError::Missing(INITIALIZE_HEADERS)));
+    let mut built = Built::whole();
+    built.export(INITIALIZE_HEADERS, &[I32], &[]);
+    assert_eq!(headers(built), Err(ModuleError::Mistyped(INITIALIZE_HEADERS.to_owned())));
+    let mut built = Built::whole().remove(INITIALIZE);
+    built.export(INITIALIZE_HEADERS, &[], &[]);
+    assert_eq!(headers(built), Err(ModuleError::Missing(INITIALIZE)));
+}
+
+#[test]
 fn what_an_export_calls_stays() {
     let mut built = Built::whole();
     let called = built.export("called", &[], &[]);
@@ -109,7 +150,7 @@ fn the_result_is_the_same_every_time() {
 fn names_go_when_told_to() {
     let wasm = Built::whole().wasm();
     let kept = write_exports(&wasm).unwrap();
-    let stripped = write_exports_with(&wasm, Names::Strip).unwrap();
+    let stripped = write_exports_with(&wasm, Table::Whole, Names::Strip).unwrap();
     assert!(!function_names(&kept).is_empty());
     assert!(function_names(&stripped).is_empty());
     assert!(stripped.len() < kept.len());

@@ -1,12 +1,12 @@
 //! Loading a configuration never panics, its errors never quote a value, and what loads judges
-//! requests.
+//! requests and makes JSON of errors.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use pintle_core::config::HashKey;
 use pintle_core::testing::MemoryHost;
-use pintle_core::{Answer, NoFurther, Policy, Scratch, Stream};
+use pintle_core::{Answer, NoFurther, Passage, Policy, Scratch, Stream};
 use serde_json::Value;
 
 /// Stands in a value, and so must not stand in an error.
@@ -52,8 +52,12 @@ fn judge(policy: &Policy<NoFurther>, request: &[(&str, &str)]) {
     let (mut stream, mut scratch) = (Stream::default(), Scratch::default());
     match policy.on_request(&mut stream, &mut host, &mut scratch) {
         Answer::Continue => {
-            host.response.push((b":status".to_vec(), b"200".to_vec()));
-            policy.on_response(&mut stream, &mut host, &mut scratch);
+            host.response.push((b":status".to_vec(), b"404".to_vec()));
+            if policy.on_response(&mut stream, &mut host, &mut scratch, false) == Passage::Replace {
+                stream.take(b"some \"text\"");
+                let content = policy.content(&mut stream);
+                assert!(serde_json::from_slice::<Value>(&content).is_ok());
+            }
         }
         Answer::Wait => {}
         Answer::Reply(reply) => {

@@ -77,7 +77,7 @@ fuzz_target!(|input: &[u8]| {
                 assert_eq!(value(b"authorization"), [b""; 0]);
             }
             host.response.push((b":status".to_vec(), b"200".to_vec()));
-            POLICY.on_response(&mut stream, &mut host, &mut scratch);
+            let _ = POLICY.on_response(&mut stream, &mut host, &mut scratch, false);
             let lines: Vec<_> =
                 host.response.iter().map(|(n, v)| (n.as_slice(), v.as_slice())).collect();
             assert_written(&lines, &request);

@@ -1,10 +1,13 @@
 //! The configurations of the plug-ins that people run today, read as whole documents.
 
 mod basic_auth;
+mod custom_errors;
 mod token_exchange;
 
 #[cfg(feature = "schema")]
 pub(crate) use basic_auth::Document as BasicAuthDocument;
+#[cfg(feature = "schema")]
+pub(crate) use custom_errors::Document as CustomErrorsDocument;
 #[cfg(feature = "schema")]
 pub(crate) use token_exchange::Document as TokenExchangeDocument;
 
@@ -36,12 +39,22 @@ pub(crate) fn read(
     }
     Some(match key {
         "basic_auth_rules" => basic_auth(document, load),
-        _ => token_exchange(document, load),
+        "auth_cluster_name" | "auth_authority" => token_exchange(document, load),
+        _ => custom_errors(document, load),
     })
 }
 
 /// Fields that tell whose document it is.
-const KEYS: [&str; 3] = ["basic_auth_rules", "auth_cluster_name", "auth_authority"];
+const KEYS: [&str; 8] = [
+    "basic_auth_rules",
+    "auth_cluster_name",
+    "auth_authority",
+    "targetURLPrefixes",
+    "startStatusCode",
+    "endStatusCode",
+    "problemTypeURIMap",
+    "problemTitle",
+];
 
 fn basic_auth(document: &Json, load: &mut Load) -> Option<Plugin> {
     let fields = load.read::<basic_auth::Document>(&Pointer::Root, document)?;
@@ -55,4 +68,11 @@ fn token_exchange(document: &Json, load: &mut Load) -> Option<Plugin> {
     let mode = fields.mode;
     let filter = Shipped::TokenExchange(fields.compile(load)?);
     Some(Plugin { name: token_exchange::NAME, mode, filter })
+}
+
+fn custom_errors(document: &Json, load: &mut Load) -> Option<Plugin> {
+    let fields = load.read::<custom_errors::Document>(&Pointer::Root, document)?;
+    let mode = fields.mode;
+    let filter = Shipped::ProblemJson(fields.compile(load)?);
+    Some(Plugin { name: custom_errors::NAME, mode, filter })
 }

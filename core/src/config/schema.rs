@@ -11,14 +11,16 @@ use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::plugins::{BasicAuthDocument, TokenExchangeDocument};
+use super::plugins::{BasicAuthDocument, CustomErrorsDocument, TokenExchangeDocument};
 use crate::filter::Filter;
 use crate::filter::basic_auth::BasicAuth;
 use crate::filter::headers::Headers;
 use crate::filter::log_headers::LogHeaders;
+use crate::filter::problem_json::ProblemJson;
 use crate::filter::require_header::RequireHeader;
 use crate::filter::token_exchange::TokenExchange;
 use crate::policy::{CommonFields, MAX_FILTERS, PathsFields};
+use crate::problem::DenyFields;
 
 /// The schema of the whole document (JSON Schema draft 2020-12).
 ///
@@ -34,6 +36,7 @@ pub fn document() -> Schema {
         kind::<BasicAuth>(&mut generator),
         kind::<Headers>(&mut generator),
         kind::<TokenExchange>(&mut generator),
+        kind::<ProblemJson>(&mut generator),
     ];
     let native = json!({
         "description": "Pintle's own form. `{}` is taken, and does nothing.",
@@ -49,6 +52,7 @@ pub fn document() -> Schema {
                 "maxItems": MAX_FILTERS,
             },
             "paths": generator.subschema_for::<PathsFields>(),
+            "deny": generator.subschema_for::<DenyFields>(),
         },
         "additionalProperties": false,
     });
@@ -59,6 +63,7 @@ pub fn document() -> Schema {
             native,
             generator.subschema_for::<BasicAuthDocument>(),
             generator.subschema_for::<TokenExchangeDocument>(),
+            generator.subschema_for::<CustomErrorsDocument>(),
         ],
         "$defs": generator.take_definitions(true),
     });
@@ -117,7 +122,10 @@ fn tidy(value: &mut Value) {
             if object.get("type").is_some_and(|t| t == "array") {
                 object.entry("minItems").or_insert(json!(1));
             }
-            object.remove("format");
+            // The keyword, and no field of that name.
+            if object.get("format").is_some_and(Value::is_string) {
+                object.remove("format");
+            }
             if let Some(Value::String(text)) = object.get_mut("description") {
                 *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             }

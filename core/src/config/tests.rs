@@ -230,7 +230,7 @@ fn what_they_say() {
             "the document: not JSON from line 2, column 8 on; expected a JSON object",
         ),
         ("[]".to_string(), "the document: found a list; expected an object"),
-        (r#"{"filter": []}"#.to_string(), "/filter: unknown; expected `filters`, `paths`"),
+        (r#"{"filter": []}"#.to_string(), "/filter: unknown; expected `filters`, `paths`, `deny`"),
         (filters(""), "/filters: an empty list; expected at least one element"),
         (
             filters("7"),
@@ -238,11 +238,11 @@ fn what_they_say() {
         ),
         (
             filters(r#"{"a": {}}"#),
-            "/filters/0/a: unknown kind of filter; expected one of: log_headers, require_header, basic_auth, headers, token_exchange",
+            "/filters/0/a: unknown kind of filter; expected one of: log_headers, require_header, basic_auth, headers, token_exchange, problem_json",
         ),
         (
             filters(r#"{"basic_auth": {"rule": []}}"#),
-            "/filters/0/basic_auth/rule: unknown; expected `rules`, `realm`, `forward_user`, `hide_credentials`, `when`, `mode`, `name`",
+            "/filters/0/basic_auth/rule: unknown; expected `rules`, `realm`, `forward_user`, `hide_credentials`, `deny`, `when`, `mode`, `name`",
         ),
         (
             filters(r#"{"basic_auth": {"rules": [{"credentials": [], "whne": {}}]}}"#),
@@ -280,7 +280,7 @@ fn what_they_say() {
         ),
         (
             r#"{"a": 1, "paths": {"encoded_slash": 1}}"#.to_string(),
-            "/a: unknown; expected `filters`, `paths`; \
+            "/a: unknown; expected `filters`, `paths`, `deny`; \
              /paths/encoded_slash: found a number; expected one of: decode, keep, reject",
         ),
     ] {

@@ -16,6 +16,7 @@ use crate::flow::{Flow, Reply};
 use crate::host::{Edit, Host, Repeated, Section};
 use crate::path_index::PathIndex;
 use crate::policy::invalid_path_reply;
+use crate::problem::{DenyFields, DenyFormat};
 use crate::syntax::authorization::{self, BasicError};
 use crate::syntax::password_hash::{self, StoredCredential};
 use crate::syntax::path::PathError;
@@ -35,6 +36,9 @@ pub struct BasicAuthFields {
     /// Whether `authorization` is removed once it has passed.
     #[serde(default)]
     hide_credentials: bool,
+    /// How replies are worded.
+    #[serde(default)]
+    deny: DenyFields,
 }
 
 /// One rule of `basic_auth`.
@@ -59,6 +63,7 @@ pub struct BasicAuth {
     credentials: Credentials,
     forward_user: Option<FieldName>,
     hide_credentials: bool,
+    deny_format: Option<DenyFormat>,
 }
 
 /// What the older plug-in answered, word for word.
@@ -118,6 +123,7 @@ impl Filter for BasicAuth {
         Some(Self {
             forward_user,
             hide_credentials: fields.hide_credentials,
+            deny_format: fields.deny.format,
             ..Self::new(rules, load)
         })
     }
@@ -136,6 +142,10 @@ impl Filter for BasicAuth {
 
     fn looks(&self) -> Looks {
         self.looks
+    }
+
+    fn deny_format(&self) -> Option<DenyFormat> {
+        self.deny_format
     }
 
     fn on_request<'s, H: Host>(&'s self, host: &mut H, request: &mut Request<'_>) -> Flow<'s> {
@@ -186,7 +196,15 @@ impl BasicAuth {
         });
         let rules = rules.collect();
         let index = PathIndex::new(paths.into_iter());
-        Self { rules, index, looks, credentials, forward_user: None, hide_credentials: false }
+        Self {
+            rules,
+            index,
+            looks,
+            credentials,
+            forward_user: None,
+            hide_credentials: false,
+            deny_format: None,
+        }
     }
 
     /// Calls `visit` for every rule that the request matches, once or more.

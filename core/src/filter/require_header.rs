@@ -15,6 +15,7 @@ use crate::filter::{Filter, Phases, Request};
 use crate::flow::{Flow, Reply};
 use crate::host::{Host, Section};
 use crate::pattern;
+use crate::problem::DenyFormat;
 
 /// The fields of `require_header` in the configuration; with neither `exact`, `prefix` nor `regex`
 /// the field need only be present.
@@ -53,6 +54,9 @@ pub struct RequireHeaderFields {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "deny"))]
 #[serde(deny_unknown_fields)]
 pub struct DenyFields {
+    /// The form of the reply; default that of the document. With that of a problem, `body` is its
+    /// `detail`, and `content_type` is not used.
+    format: Option<DenyFormat>,
     /// From 400 to 599; default 403.
     #[cfg_attr(feature = "schema", schemars(range(min = 400, max = 599), extend("default" = 403)))]
     status: Option<u16>,
@@ -84,6 +88,7 @@ pub struct RequireHeader {
     status: u16,
     fields: Box<[Field]>,
     body: Box<[u8]>,
+    deny_format: Option<DenyFormat>,
 }
 
 enum Requirement {
@@ -123,13 +128,19 @@ impl Filter for RequireHeader {
                 None
             }
         };
+        let deny_format = fields.deny.format;
         let deny = deny(fields.deny, &at.key("deny"), load);
         let ((name, value), (status, fields_of_reply, body)) = ((name?, value?), deny?);
-        Some(Self { name, value, secret: fields.secret, status, fields: fields_of_reply, body })
+        let (secret, fields) = (fields.secret, fields_of_reply);
+        Some(Self { name, value, secret, status, fields, body, deny_format })
     }
 
     fn phases(&self) -> Phases {
         Phases::Request
+    }
+
+    fn deny_format(&self) -> Option<DenyFormat> {
+        self.deny_format
     }
 
     fn secret_fields(&self) -> &[FieldName] {

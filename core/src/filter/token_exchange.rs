@@ -32,6 +32,7 @@ use crate::flow::Flow;
 use crate::host::{Edit, Host, Level, Section};
 use crate::metrics::Meter;
 use crate::policy::Mode;
+use crate::problem::DenyFormat;
 use crate::store::{self, Collected, Key, Landed, Life, StoreSpec, Ticket, Verdict};
 use crate::stream::Waiting;
 
@@ -51,6 +52,7 @@ pub struct TokenExchange {
     on_bad_answer: Otherwise,
     replies: Box<Replies>,
     cache: Option<Cache>,
+    deny_format: Option<DenyFormat>,
     /// Fields of requests that hold secrets.
     secrets: Box<[FieldName]>,
 }
@@ -96,6 +98,10 @@ impl Filter for TokenExchange {
 
     fn secret_fields(&self) -> &[FieldName] {
         &self.secrets
+    }
+
+    fn deny_format(&self) -> Option<DenyFormat> {
+        self.deny_format
     }
 
     fn store(&self) -> Option<&StoreSpec> {

@@ -12,6 +12,7 @@ use super::steps::Shipped;
 use crate::config::plugins::{self, Plugin};
 use crate::config::{ConfigErrors, HashKey, Json, Load, Pointer, Refusal};
 use crate::filter::{Fields, FilterSet};
+use crate::problem::{DenyFields, DenyFormat};
 use crate::syntax::path::EncodedSlash;
 use crate::when::{When, WhenFields};
 
@@ -19,7 +20,7 @@ use crate::when::{When, WhenFields};
 pub(crate) const MAX_FILTERS: usize = 128;
 
 /// The fields of the document itself.
-const DOCUMENT: &[&str] = &["filters", "paths"];
+const DOCUMENT: &[&str] = &["filters", "paths", "deny"];
 
 /// How the paths of requests are judged.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -60,9 +61,9 @@ fn compile<X: FilterSet>(json: &Json, load: &mut Load) -> Option<Policy<X>> {
     if let Some(plugin) = plugins::read(json, members, load) {
         let Plugin { name, mode, filter } = plugin?;
         let step = Step::new(name.to_string(), mode, None, Kind::Shipped(filter));
-        return Some(Policy::new(alloc::vec![step], load.encoded_slash));
+        return Some(Policy::new(alloc::vec![step], load.encoded_slash, DenyFormat::Text));
     }
-    let mut filters = None;
+    let (mut filters, mut deny) = (None, DenyFields::default());
     let mut seen: Vec<&str> = Vec::new();
     for (key, value) in members {
         let at = Pointer::Root.key(key);
@@ -80,6 +81,7 @@ fn compile<X: FilterSet>(json: &Json, load: &mut Load) -> Option<Policy<X>> {
                     EncodedSlashFields::Reject => EncodedSlash::Reject,
                 };
             }
+            "deny" => deny = load.read::<DenyFields>(&at, value).unwrap_or_default(),
             _ => load.refuse(&at, Refusal::Unknown { expected: DOCUMENT }),
         }
     }
@@ -87,7 +89,7 @@ fn compile<X: FilterSet>(json: &Json, load: &mut Load) -> Option<Policy<X>> {
         None => Vec::new(),
         Some(list) => steps(list, load)?,
     };
-    Some(Policy::new(steps, load.encoded_slash))
+    Some(Policy::new(steps, load.encoded_slash, deny.format.unwrap_or_default()))
 }
 
 fn steps<X: FilterSet>(list: &Json, load: &mut Load) -> Option<Vec<Step<X>>> {

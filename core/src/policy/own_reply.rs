@@ -7,13 +7,16 @@ use core::fmt;
 
 use super::Policy;
 use crate::callout::{Callout, CalloutId, DispatchError, Errand};
+use crate::content::Replacing;
 use crate::fields::{Field, FieldName};
 use crate::filter::FilterSet;
 use crate::flow::Reply;
 use crate::host::{Attribute, Edit, Host, Level, Metric, Section, UnixTime};
+use crate::problem::{self, DenyFormat, MEDIA_TYPE};
 use crate::scratch::Scratch;
 use crate::store::{Shard, Slot, StoreId};
 use crate::stream::Stream;
+use crate::syntax::media_type;
 
 /// A reply that the target sends as it is.
 #[derive(Debug)]
@@ -73,6 +76,12 @@ impl<'s> Lines<'s> {
         line.map(|(name, value)| (&**name, &**value))
     }
 
+    fn are_of_a_problem(&self) -> bool {
+        (0..self.len()).filter_map(|place| self.at(place)).any(|(name, value)| {
+            *name == *FieldName::CONTENT_TYPE.as_bytes() && media_type::is(value, MEDIA_TYPE)
+        })
+    }
+
     fn into_lines(self) -> Vec<Line<'s>> {
         match self {
             Self::Edited(lines) => lines,
@@ -96,17 +105,37 @@ impl<'s> Lines<'s> {
 pub(super) fn render<'s, X: FilterSet, H: Host>(
     policy: &'s Policy<X>,
     reply: Reply<'s>,
+    format: DenyFormat,
     stream: &Stream,
     host: &mut H,
     scratch: &mut Scratch,
 ) -> LocalReply<'s> {
-    let Reply { denial, status, fields, body } = reply;
+    let Reply { denial, status, fields, mut body } = reply;
     let mut lines = Lines::of(fields, &body);
     if policy.answers {
         let digits = status.to_string();
         let mut view = ReplyHost { host, status: digits.as_bytes(), lines: lines.into_lines() };
-        policy.respond(stream, &mut view, scratch);
+        let by = policy.respond(stream, &mut view, scratch, true);
         lines = Lines::Edited(view.lines);
+        if !by.is_empty() {
+            let mut replacing = Replacing::new(by);
+            replacing.take(&body);
+            body = policy.replace(replacing).into();
+        }
+    }
+    let wanted = format.wanted(host);
+    if wanted.problem && !lines.are_of_a_problem() {
+        body = problem::denied(status, &body, host).into();
+        let media_type = (FieldName::CONTENT_TYPE.as_bytes().into(), MEDIA_TYPE.as_bytes().into());
+        let mut edited = lines.into_lines();
+        edited.retain(|(name, _)| **name != *FieldName::CONTENT_TYPE.as_bytes());
+        edited.push(media_type);
+        lines = Lines::Edited(edited);
+    }
+    if wanted.varies {
+        let mut edited = lines.into_lines();
+        edited.push((b"vary".into(), FieldName::ACCEPT.as_bytes().into()));
+        lines = Lines::Edited(edited);
     }
     LocalReply { status, details: denial.details(), body, lines }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::steps::Shipped;
 use crate::arrival::{Arrival, Looks};
 use crate::callout::{Callout, CalloutId, DispatchError, Errand, Event, Outcome};
+use crate::content::{Content, Replacement};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::log_headers::RequestId;
@@ -16,6 +17,7 @@ use crate::filter::{FilterSet, Home, Phases, Request, Response};
 use crate::flow::Flow;
 use crate::host::{Attribute, Edit, Host, Level, Metric, Repeated, Section, UnixTime};
 use crate::metrics::{Measure, MetricName};
+use crate::problem::DenyFormat;
 use crate::store::{Shard, Slot, StoreId, StoreSpec};
 use crate::stream::Waiting;
 use crate::syntax::path::PathError;
@@ -302,6 +304,18 @@ impl<X: FilterSet> Step<X> {
         }
     }
 
+    pub(super) fn replaces_content(&self) -> bool {
+        each!(&self.kind, f => f.replaces_content())
+    }
+
+    pub(super) fn on_content(&self, replacement: Replacement, content: Content<'_>) -> Vec<u8> {
+        each!(&self.kind, f => f.on_content(replacement, content))
+    }
+
+    pub(super) fn deny_format(&self) -> Option<DenyFormat> {
+        each!(&self.kind, f => f.deny_format())
+    }
+
     /// Runs the response phase, and counts it where the request phase did not. `observed`: the
     /// request phase has said that the filter would have changed something.
     pub(super) fn on_response<H: Host>(
@@ -312,7 +326,17 @@ impl<X: FilterSet> Step<X> {
     ) {
         let mut view = self.view(host);
         each!(&self.kind, f => f.on_response(&mut view, response));
-        let held_back = view.held_back;
+        let held_back = match self.mode {
+            Mode::Observe => response.replacement.take().is_some() || view.held_back,
+            Mode::Enforce => {
+                // It was that of the content that was.
+                let length = FieldName::CONTENT_LENGTH;
+                if response.replacement.is_some() && host.has(Section::Response, length) {
+                    host.edit(Section::Response, Edit::Remove(length));
+                }
+                false
+            }
+        };
         if observed || (self.phases.request() && !self.counts_once()) {
             return;
         }

@@ -11,6 +11,7 @@ use super::corpus::{
 use super::memory::MemoryHost;
 use super::world::{Sender, SentCallout, World};
 use crate::callout::{CalloutAnswer, Event, Outcome};
+use crate::content::Passage;
 use crate::fields::FieldName;
 use crate::filter::FilterSet;
 use crate::host::{Host, Level, Section, UnixTime};
@@ -89,7 +90,7 @@ impl<'c, X: FilterSet> Course<'c, X> {
             }
         }
         let mut seen = match answer {
-            Answer::Reply(reply) => replied(&reply),
+            Answer::Reply(reply) => replied(&reply, exchange.request.method == "HEAD"),
             Answer::Wait => Seen { details: "waits for ever".to_string(), ..Seen::default() },
             Answer::Continue => went_on(policy, exchange, host, stream, scratch),
         };
@@ -153,11 +154,12 @@ pub fn with_outcome<R>(reply: Option<&CalloutReply>, work: impl FnOnce(Outcome<'
     }))
 }
 
-fn replied(reply: &LocalReply<'_>) -> Seen {
+/// A proxy leaves out the content of a response to `HEAD`.
+fn replied(reply: &LocalReply<'_>, is_head: bool) -> Seen {
     Seen {
         status: reply.status,
         fields: reply.fields().map(|(n, v)| (n.to_vec(), v.to_vec())).collect(),
-        body: reply.body.to_vec(),
+        body: if is_head { Vec::new() } else { reply.body.to_vec() },
         details: reply.details.clone().into_owned(),
         ..Seen::default()
     }
@@ -185,14 +187,39 @@ fn went_on<X: FilterSet>(
     let response = &exchange.response;
     host.response.push((b":status".to_vec(), response.status.to_string().into_bytes()));
     host.response.extend(response.message.fields.iter().cloned());
-    policy.on_response(stream, host, scratch);
+    let body = pass_on(policy, exchange, host, stream, scratch);
     Seen {
         status: response.status,
         fields: ordinary(&host.response),
-        body: response.message.body.clone(),
+        body,
         details: "via_upstream".to_string(),
         upstream: Some(upstream),
         ..Seen::default()
+    }
+}
+
+/// Brings the response to the policy, content in pieces; the content that the client gets.
+fn pass_on<X: FilterSet>(
+    policy: &Policy<X>,
+    exchange: &Exchange,
+    host: &mut MemoryHost,
+    stream: &mut Stream,
+    scratch: &mut Scratch,
+) -> Vec<u8> {
+    /// Shorter than most contents, and than some characters of them.
+    const PIECE_BYTES: usize = 5;
+
+    let response = &exchange.response.message;
+    let is_head = exchange.request.method == "HEAD";
+    let ends = response.body.is_empty() && !response.chunked && response.trailers.is_empty();
+    let body = if is_head { &[][..] } else { &response.body };
+    match policy.on_response(stream, host, scratch, is_head || ends) {
+        Passage::Keep => body.to_vec(),
+        Passage::Give(content) => content,
+        Passage::Replace => {
+            body.chunks(PIECE_BYTES).for_each(|piece| stream.take(piece));
+            policy.content(stream)
+        }
     }
 }
 

@@ -60,9 +60,13 @@ impl<'s> Validator<'s> {
                 })
             }
             ("additionalProperties", Value::Object(object)) => {
-                assert_eq!(argument, &Value::Bool(false));
-                let known = schema.get("properties").and_then(Value::as_object).unwrap();
-                object.keys().all(|key| known.contains_key(key))
+                let known = schema.get("properties").and_then(Value::as_object);
+                let is_known = |key: &str| known.is_some_and(|known| known.contains_key(key));
+                let mut others = object.iter().filter(|(key, _)| !is_known(key));
+                match argument {
+                    Value::Bool(taken) => *taken || others.next().is_none(),
+                    schema => others.all(|(_, value)| self.value(schema, value).is_ok()),
+                }
             }
             ("required", Value::Object(object)) => argument
                 .as_array()

@@ -192,6 +192,20 @@ abi_enum! {
 }
 
 abi_enum! {
+    /// Which content of a message.
+    BodyType {
+        /// The piece of request content that a body hook is called for.
+        ReceivedRequestBody = 0,
+        /// Request content that was kept before.
+        BufferedRequestBody = 1,
+        /// The piece of response content that a body hook is called for.
+        ReceivedResponseBody = 2,
+        /// Response content that was kept before. All filters of a stream share it.
+        BufferedResponseBody = 3,
+    }
+}
+
+abi_enum! {
     /// Level of a log line.
     LogLevel {
         /// Everything.

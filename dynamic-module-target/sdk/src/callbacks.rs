@@ -164,6 +164,21 @@ callbacks! {
             filter: FilterEnvoy, status: u32, headers: *mut ModuleHeader<'_>, headers_size: usize,
             body: ModuleBuffer<'_>, details: ModuleBuffer<'_>,
         ), unset ();
+        get_body_size = c"envoy_dynamic_module_callback_http_get_body_size"(
+            filter: FilterEnvoy, body: u32,
+        ) -> usize, unset 0;
+        get_body_chunks_size = c"envoy_dynamic_module_callback_http_get_body_chunks_size"(
+            filter: FilterEnvoy, body: u32,
+        ) -> usize, unset 0;
+        get_body_chunks = c"envoy_dynamic_module_callback_http_get_body_chunks"(
+            filter: FilterEnvoy, body: u32, result: *mut RawEnvoyBuffer,
+        ) -> bool, unset false;
+        append_body = c"envoy_dynamic_module_callback_http_append_body"(
+            filter: FilterEnvoy, body: u32, data: ModuleBuffer<'_>,
+        ) -> bool, unset false;
+        drain_body = c"envoy_dynamic_module_callback_http_drain_body"(
+            filter: FilterEnvoy, body: u32, number_of_bytes: usize,
+        ) -> bool, unset false;
         set_dynamic_metadata_string = c"envoy_dynamic_module_callback_http_set_dynamic_metadata_string"(
             filter: FilterEnvoy, namespace: ModuleBuffer<'_>, key: ModuleBuffer<'_>, value: ModuleBuffer<'_>,
         ), unset ();

@@ -28,6 +28,13 @@ pub trait HttpFilterConfig: Send + Sync + Sized + 'static {
     /// panic the request is answered with 500.
     fn new_http_filter(&self, envoy: &EnvoyHttpFilter) -> Self::Filter;
 
+    /// Whether its filters have work with the content and the trailers of responses; asked once, when it
+    /// is loaded. Where they have none, [`HttpFilter::on_response_body`] and
+    /// [`HttpFilter::on_response_trailers`] are not called, at next to no cost.
+    fn reads_response_content(&self) -> bool {
+        true
+    }
+
     /// An event of an [`EnvoyHttpFilterConfigScheduler`] has come, on the main thread.
     fn on_scheduled(&self, _envoy: &mut EnvoyHttpFilterConfig, _event_id: u64) {}
 

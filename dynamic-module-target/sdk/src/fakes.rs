@@ -6,13 +6,15 @@
 //!
 //! It is strict where Envoy is unforgiving: any setter moves all fields of its section, so a view that
 //! outlived its loan is an error under Miri; an empty value is lent as a null pointer; a local reply
-//! calls the local-reply hook before the callback returns, and a test can make more hooks run inside.
+//! calls the local-reply hook before the callback returns, and a test can make more hooks run inside;
+//! content can be put before trailers only if the filter has stopped the response.
 //!
 //! The thread that loads a configuration is the main thread; any thread may have streams of it. What a
 //! scheduler commits waits until the test [runs](FakeStream::run_scheduled) it, where it belongs.
 
 mod callbacks;
 mod callouts;
+mod content;
 mod log;
 mod metrics;
 mod request;
@@ -35,6 +37,7 @@ use metrics::Metrics;
 use schedulers::Inbox;
 
 pub use callouts::{CalloutPlan, FakeAnswer, FakeCallout};
+pub use content::ContentCallback;
 pub use log::{LogLine, set_log_level, take_logs};
 pub use request::{FakeRequest, LocalReply};
 pub use stream::FakeStream;

@@ -9,6 +9,7 @@
 //! of the same configuration type have returned, each stream on one thread, `destroy` last.
 
 mod config;
+mod content;
 
 use core::ffi::c_char;
 use core::ptr;
@@ -27,6 +28,7 @@ use crate::stream::{self, Absent, Upkeep};
 use crate::{callbacks, panic};
 
 pub use config::{config_destroy, config_http_callout_done, config_new, config_scheduled};
+pub use content::{response_body, response_trailers};
 
 /// The module is loaded. Null, which refuses it, if the host lacks a callback or `init` says no.
 ///

@@ -1,5 +1,6 @@
 //! The stream side.
 
+mod bodies;
 mod sections;
 
 use core::ptr;
@@ -7,7 +8,7 @@ use core::ptr;
 use crate::abi::{
     AttributeId, CalloutInitResult, FilterEnvoy, HeaderType, ModuleBuffer, RawEnvoyBuffer,
 };
-use crate::abi::{HeadersStatus, LocalReplyStatus, MetricsResult};
+use crate::abi::{BodyStatus, HeadersStatus, LocalReplyStatus, MetricsResult, TrailersStatus};
 use crate::buffer::{EnvoyBuffer, HeaderList, HeaderValues, value_at};
 use crate::callbacks;
 use crate::callout::{CalloutOutcome, EARLY_EVENT};
@@ -33,6 +34,10 @@ pub trait HttpFilter: Sized + 'static {
 
     /// Whether [`on_response_headers`](Self::on_response_headers) is called.
     const RESPONSE_HEADERS: bool = false;
+    /// Whether [`on_response_body`](Self::on_response_body) is called.
+    const RESPONSE_BODY: bool = false;
+    /// Whether [`on_response_trailers`](Self::on_response_trailers) is called.
+    const RESPONSE_TRAILERS: bool = false;
     /// Whether [`on_local_reply`](Self::on_local_reply) is called.
     const LOCAL_REPLY: bool = false;
     /// Whether [`on_stream_complete`](Self::on_stream_complete) is called.
@@ -64,6 +69,31 @@ pub trait HttpFilter: Sized + 'static {
         _end_of_stream: bool,
     ) -> HeadersStatus {
         HeadersStatus::Continue
+    }
+
+    /// A piece of the response content has arrived; the last one may be empty. Where trailers follow,
+    /// no piece ends the stream.
+    ///
+    /// After a panic the response is replaced by a 500 if its fields are still held, else the stream is
+    /// reset: content would follow of which nobody knows what it is.
+    fn on_response_body(
+        &self,
+        _config: &Self::Config,
+        _envoy: &mut EnvoyHttpFilter,
+        _end_of_stream: bool,
+    ) -> BodyStatus {
+        BodyStatus::Continue
+    }
+
+    /// The response trailer section has arrived.
+    ///
+    /// After a panic as for [`on_response_body`](Self::on_response_body).
+    fn on_response_trailers(
+        &self,
+        _config: &Self::Config,
+        _envoy: &mut EnvoyHttpFilter,
+    ) -> TrailersStatus {
+        TrailersStatus::Continue
     }
 
     /// A reply that Envoy or one of its filters has made, this one included, is about to be sent.
@@ -197,7 +227,7 @@ impl EnvoyHttpFilter {
 
     /// Answers the request. Return [`HeadersStatus::StopIteration`] after it.
     ///
-    /// Once response headers are on their way Envoy resets the stream instead. A gRPC request gets
+    /// Once response headers have gone Envoy resets the stream instead. A gRPC request gets
     /// a gRPC reply, with the `grpc-status` that Envoy's own filters would give it for `status`.
     /// `details` appear in the access log; no spaces. This filter's own response hook does not run
     /// for the reply; [`HttpFilter::on_local_reply`] does, before this returns.

@@ -11,12 +11,12 @@
 //! - hooks that a filter does not ask for (`const RESPONSE_HEADERS: bool` and its like) are a bare
 //!   "continue" that never touches the filter;
 //! - a panic is contained in every hook, logged without its message (which may quote a secret), and
-//!   answered with status 500;
+//!   answered with status 500; Envoy makes that a reset where the fields of a response have gone;
 //! - a callout that Envoy answers at once is answered when nothing of the module runs: no hook runs
 //!   inside a `&self` method.
 //!
-//! Not covered: bodies, trailers, streamed callouts, per-route configuration, filter state, tracing.
-//! Envoy demands the hooks of some of these; they exist and do nothing.
+//! Not covered: request bodies and trailers, streamed callouts, per-route configuration, filter state,
+//! tracing. Envoy demands the hooks of some of these; they exist and do nothing.
 //!
 //! ```
 //! use envoy_proxy_dynamic_modules_rust_sdk::*;
@@ -59,6 +59,7 @@
 //! ```
 
 pub mod abi;
+mod body;
 mod buffer;
 mod callbacks;
 mod callout;
@@ -83,6 +84,7 @@ pub use abi::{
     AttributeId, BodyStatus, CalloutInitResult, HeaderType, HeadersStatus, LocalReplyStatus,
     LogLevel, MetricsResult, TrailersStatus,
 };
+pub use body::BodyChunks;
 pub use buffer::{EnvoyBuffer, HeaderList, HeaderValues};
 pub use callout::{CalloutOutcome, CalloutResponse};
 pub use config::{EnvoyHttpFilterConfig, HttpFilterConfig};

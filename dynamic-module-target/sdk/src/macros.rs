@@ -65,6 +65,25 @@ macro_rules! declare_init_functions {
             }
 
             #[unsafe(no_mangle)]
+            unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
+                envoy: abi::FilterEnvoy,
+                filter: abi::FilterModule,
+                end_of_stream: bool,
+            ) -> u32 {
+                // SAFETY: as above.
+                unsafe { hooks::response_body::<$config>(envoy, filter, end_of_stream) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_trailers(
+                envoy: abi::FilterEnvoy,
+                filter: abi::FilterModule,
+            ) -> u32 {
+                // SAFETY: as above.
+                unsafe { hooks::response_trailers::<$config>(envoy, filter) }
+            }
+
+            #[unsafe(no_mangle)]
             unsafe extern "C" fn envoy_dynamic_module_on_http_filter_local_reply(
                 envoy: abi::FilterEnvoy,
                 filter: abi::FilterModule,
@@ -160,20 +179,6 @@ macro_rules! declare_init_functions {
 
             #[unsafe(no_mangle)]
             extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
-                _: abi::FilterEnvoy, _: abi::FilterModule,
-            ) -> u32 {
-                abi::TrailersStatus::Continue.number()
-            }
-
-            #[unsafe(no_mangle)]
-            extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
-                _: abi::FilterEnvoy, _: abi::FilterModule, _: bool,
-            ) -> u32 {
-                abi::BodyStatus::Continue.number()
-            }
-
-            #[unsafe(no_mangle)]
-            extern "C" fn envoy_dynamic_module_on_http_filter_response_trailers(
                 _: abi::FilterEnvoy, _: abi::FilterModule,
             ) -> u32 {
                 abi::TrailersStatus::Continue.number()

@@ -14,6 +14,8 @@ use crate::pool;
 pub(crate) struct Loaded<C> {
     pub(crate) config: C,
     pub(crate) early: Early,
+    /// Whether hooks for the content of responses are called.
+    pub(crate) reads_content: bool,
 }
 
 struct Stream<C: HttpFilterConfig> {
@@ -132,6 +134,26 @@ pub(crate) unsafe fn enter<C: HttpFilterConfig, R>(
         unsafe { free(stream) };
     }
     Ok(result)
+}
+
+/// Whether a filter is stored whose configuration has no work with the content of responses.
+///
+/// # Safety
+///
+/// `module` is as for [`enter`].
+#[inline]
+pub(crate) unsafe fn skips_content<C: HttpFilterConfig>(module: FilterModule) -> bool {
+    if is_absent(module) {
+        return false;
+    }
+    let config = if stateless::<C>() {
+        module.cast::<Loaded<C>>()
+    } else {
+        // SAFETY: written by `store`, and not freed.
+        unsafe { (*module.cast::<Stream<C>>()).config.as_ptr().cast_const() }
+    };
+    // SAFETY: the configuration outlives the hook.
+    unsafe { !(*config).reads_content }
 }
 
 /// Drops the filter, or leaves that to the hook that is running.

@@ -1,6 +1,7 @@
 //! The hooks, driven as Envoy does it.
 
 mod callouts;
+mod content;
 mod panics;
 
 use core::cell::{Cell, RefCell};
@@ -10,11 +11,16 @@ use crate::fakes::{FakeEnvoy, FakeRequest, FakeStream, set_log_level, take_logs}
 use crate::*;
 
 type Hook = Rc<dyn Fn(&Scripted, &mut EnvoyHttpFilter) -> HeadersStatus>;
+type BodyHook = Rc<dyn Fn(&mut EnvoyHttpFilter, bool) -> BodyStatus>;
+type TrailersHook = Rc<dyn Fn(&mut EnvoyHttpFilter) -> TrailersStatus>;
 
 thread_local! {
     /// What the filters of this test do on request and on response headers.
     static REQUEST: RefCell<Option<Hook>> = const { RefCell::new(None) };
     static RESPONSE: RefCell<Option<Hook>> = const { RefCell::new(None) };
+    /// The same on response content and trailers.
+    static BODY: RefCell<Option<BodyHook>> = const { RefCell::new(None) };
+    static TRAILERS: RefCell<Option<TrailersHook>> = const { RefCell::new(None) };
     /// What happened, in order.
     static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -41,7 +47,8 @@ impl Drop for Scripted {
     }
 }
 
-const PLACES: [&str; 6] = ["new", "request", "response", "reply", "complete", "drop"];
+const PLACES: [&str; 8] =
+    ["new", "request", "response", "body", "trailers", "reply", "complete", "drop"];
 
 impl HttpFilterConfig for Script {
     type Filter = Scripted;
@@ -60,6 +67,10 @@ impl HttpFilterConfig for Script {
         Some(Self { text, counter })
     }
 
+    fn reads_response_content(&self) -> bool {
+        self.text != "no content"
+    }
+
     fn new_http_filter(&self, envoy: &EnvoyHttpFilter) -> Scripted {
         assert_ne!(self.text, "new", "secret");
         assert!(envoy.get_request_header_value(":path").is_some());
@@ -73,6 +84,8 @@ impl HttpFilterConfig for Script {
 impl HttpFilter for Scripted {
     type Config = Script;
     const RESPONSE_HEADERS: bool = true;
+    const RESPONSE_BODY: bool = true;
+    const RESPONSE_TRAILERS: bool = true;
     const LOCAL_REPLY: bool = true;
     const STREAM_COMPLETE: bool = true;
 
@@ -97,6 +110,23 @@ impl HttpFilter for Scripted {
         assert_ne!(self.panics, Some("response"), "secret");
         let hook = RESPONSE.with_borrow(Clone::clone);
         hook.map_or(HeadersStatus::Continue, |hook| hook(self, envoy))
+    }
+
+    fn on_response_body(
+        &self,
+        _: &Script,
+        envoy: &mut EnvoyHttpFilter,
+        end_of_stream: bool,
+    ) -> BodyStatus {
+        assert_ne!(self.panics, Some("body"), "secret");
+        let hook = BODY.with_borrow(Clone::clone);
+        hook.map_or(BodyStatus::Continue, |hook| hook(envoy, end_of_stream))
+    }
+
+    fn on_response_trailers(&self, _: &Script, envoy: &mut EnvoyHttpFilter) -> TrailersStatus {
+        assert_ne!(self.panics, Some("trailers"), "secret");
+        let hook = TRAILERS.with_borrow(Clone::clone);
+        hook.map_or(TrailersStatus::Continue, |hook| hook(envoy))
     }
 
     fn on_local_reply(
@@ -357,6 +387,8 @@ fn a_filter_without_data_takes_no_memory() {
     stream.request_headers(true);
     // Hooks that it did not ask for.
     assert_eq!(stream.response_headers([(":status", "200")], true), HeadersStatus::Continue);
+    assert_eq!(stream.response_body(&[b"content"], false), BodyStatus::Continue);
+    assert_eq!(stream.response_trailers([("x-sum", "1")]), TrailersStatus::Continue);
     assert_eq!(stream.local_reply(599, ""), LocalReplyStatus::Continue);
     stream.stream_complete();
     assert_eq!(stream.request().last(), Some(&(b"x-config".to_vec(), b"c".to_vec())));

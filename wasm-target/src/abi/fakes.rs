@@ -4,8 +4,8 @@
 //! returns `Continue`, local replies that wait for the callback to return and then come back as a
 //! response, values through the module's allocator), and nothing more. A test sets the [`FakeHost`]
 //! up in [`with`], calls the module's exports inside [`on_configure`], [`on_request_headers`],
-//! [`on_http_call_response`], [`on_response_headers`] or [`within`], and looks at what the host has
-//! got:
+//! [`on_http_call_response`], [`on_response_headers`], [`on_response_body`], [`on_response_trailers`] or
+//! [`within`], and looks at what the host has got:
 //!
 //! ```
 //! # use pintle_wasm::{abi::{self, fakes}, arena::Event};
@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
 pub use callouts::{Answer, Callout, on_http_call_response};
+pub use content::{Content, on_response_body, on_response_trailers};
 pub use fields::Fields;
 pub use metrics::Metrics;
 pub use reply::LocalReply;
@@ -37,6 +38,7 @@ pub use shared_data::SharedData;
 
 mod callouts;
 mod calls;
+mod content;
 mod fields;
 mod foreign;
 mod metrics;
@@ -146,6 +148,10 @@ pub struct Stream {
     pub filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The local reply; the first one counts.
     pub reply: Option<LocalReply>,
+    /// The response's content.
+    pub content: Content,
+    /// It has been closed, by the module or since it was too much to hold.
+    pub is_closed: bool,
     /// How often the module has let a held request go on.
     pub continues: u32,
     /// How the request stands.
@@ -156,7 +162,7 @@ pub struct Stream {
     response_open: bool,
 }
 
-/// How a header callback ended, as the host sees it.
+/// How a callback of a stream ended, as the host sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The stream goes on; the map is gone.
@@ -166,6 +172,8 @@ pub enum End {
     /// A local reply was asked for: it is the response now, and its response callback comes next.
     /// The request's map stays through that.
     Reply,
+    /// The stream is closed, with what has gone out of it.
+    Close,
 }
 
 impl FakeHost {
@@ -278,6 +286,11 @@ pub fn on_response_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
     let action = within(id, callback);
     with_stream(id, |stream| {
         let end = if replied { ended(action) } else { stream.end(action) };
+        if end == End::Reply
+            && let Some(reply) = &stream.reply
+        {
+            stream.content.sent.clone_from(&reply.body);
+        }
         stream.response_open = end != End::Continue;
         end
     })
@@ -287,6 +300,9 @@ pub fn on_response_headers(id: u32, callback: impl FnOnce() -> Action) -> End {
 impl Stream {
     /// A reply that was asked for becomes the response, and what the callback returned is ignored.
     fn end(&mut self, action: Action) -> End {
+        if self.is_closed {
+            return End::Close;
+        }
         if self.take_reply() { End::Reply } else { ended(action) }
     }
 

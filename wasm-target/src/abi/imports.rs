@@ -38,6 +38,13 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    pub(super) fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> u32;
     pub(super) fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -49,6 +56,7 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+    pub(super) fn proxy_close_stream(stream: u32) -> u32;
     pub(super) fn proxy_http_call(
         cluster: *const u8,
         cluster_size: usize,

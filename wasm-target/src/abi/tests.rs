@@ -344,3 +344,52 @@ fn histograms_record_and_gauges_move() {
         assert_eq!(host.metrics.value(b"g"), Some(3));
     });
 }
+
+#[test]
+fn content_is_read_and_written_in_its_callbacks() {
+    const CONTENT: BufferType = BufferType::HttpResponseBody;
+
+    host();
+    fakes::on_request_headers(2, || Action::Continue);
+    let read = || buffer_bytes(&Event::begin(), CONTENT, 0, usize::MAX).map(<[u8]>::to_vec);
+    fakes::on_response_headers(2, || {
+        assert_eq!((read(), replace_buffer(CONTENT, b"x")), (Ok(vec![]), Err(Status::BadArgument)));
+        Action::Continue
+    });
+    fakes::on_response_body(2, b"one", false, |size, ends| {
+        assert_eq!((size, ends, read()), (3, false, Ok(b"one".to_vec())));
+        let part = buffer_bytes(&Event::begin(), CONTENT, 1, 1).map(<[u8]>::to_vec);
+        assert_eq!(part, Ok(b"n".to_vec()));
+        assert_eq!((replace_buffer(CONTENT, b"first"), read()), (Ok(()), Ok(b"first".to_vec())));
+        Action::Continue
+    });
+    fakes::on_response_body(2, b"two", true, |size, ends| {
+        assert_eq!((size, ends), (3, true));
+        assert_eq!((replace_buffer(CONTENT, b""), read()), (Ok(()), Ok(vec![])));
+        assert_eq!(replace_buffer(CONTENT, b" last"), Ok(()));
+        assert_eq!(replace_buffer(BufferType::HttpRequestBody, b""), Err(Status::NotFound));
+        Action::Continue
+    });
+    assert_eq!(fakes::with(|host| host.streams[&2].content.sent.clone()), b"first last");
+    fakes::within(2, || assert_eq!(read(), Ok(vec![])));
+}
+
+#[test]
+fn a_stream_is_closed_when_the_callback_returns() {
+    host();
+    fakes::on_request_headers(2, || Action::Continue);
+    fakes::on_response_headers(2, || Action::Continue);
+    let end = fakes::on_response_body(2, b"one", false, |_, _| {
+        assert_eq!(close_stream(StreamType::HttpResponse), Ok(()));
+        Action::Continue
+    });
+    assert_eq!(end, End::Close);
+    let unreachable = |_, _| unreachable!();
+    assert_eq!(fakes::on_response_body(2, b"two", true, unreachable), End::Close);
+    assert_eq!(fakes::on_response_trailers(2, || unreachable!()), End::Close);
+    assert!(fakes::with(|host| host.streams[&2].content.sent.is_empty()));
+    refuse("proxy_close_stream", 10);
+    fakes::within(2, || {
+        assert_eq!(close_stream(StreamType::HttpResponse), Err(Status::InternalFailure));
+    });
+}

@@ -93,6 +93,22 @@ fn a_section_is_read_once_and_again_after_an_edit() {
 }
 
 #[test]
+fn lines_that_were_read_stay_as_they_were_and_serve_those_who_read_later() {
+    let (means, held, event) = (means(), Held::default(), Event::begin());
+    let lines = [(b":status".to_vec(), b"500".to_vec()), (b"x-a".to_vec(), b"1".to_vec())];
+    enter(2, Section::Response, lines);
+    let mut host = host(&event, &means, &held, Section::Response);
+    let first = host.lines();
+    host.edit(Section::Response, Edit::Remove(&FieldName::parse("x-a").unwrap()));
+    assert_eq!(host.values(Section::Response, FieldName::STATUS).count(), 1);
+    assert_eq!(fakes::with(|host| host.count("proxy_get_header_map_pairs")), 1);
+    assert_eq!(host.fields(Section::Response).count(), 1);
+    let first: Vec<_> = first.iter().collect();
+    assert_eq!(first, [(&b":status"[..], &b"500"[..]), (b"x-a", b"1")]);
+    assert!(!host.failed());
+}
+
+#[test]
 fn whether_a_field_is_there_is_asked_by_itself_and_an_error_is_a_failure() {
     let (means, held, event) = (means(), Held::default(), Event::begin());
     enter(2, Section::Request, [(b":path".to_vec(), b"/".to_vec())]);

@@ -48,7 +48,7 @@ fn head<'e>(event: &'e Event, lines: &mut Vec<Line<'e>>) -> Option<u16> {
 }
 
 /// RFC 9110, section 15: three digits, the first of which is 1 to 5. Others are as good as none.
-fn status(value: &[u8]) -> Option<u16> {
+pub(super) fn status(value: &[u8]) -> Option<u16> {
     let digits: &[u8; 3] = value.try_into().ok()?;
     let status = std::str::from_utf8(digits).ok()?;
     status.parse().ok().filter(|status| (100..600).contains(status))

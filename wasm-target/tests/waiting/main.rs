@@ -81,7 +81,7 @@ impl Test {
     }
 
     fn response(&self, id: u32) -> End {
-        fakes::on_response_headers(id, || self.vm.on_response_headers(id))
+        fakes::on_response_headers(id, || self.vm.on_response_headers(id, false))
     }
 
     /// The request went on with the token, exactly once; its response knows what was kept.
@@ -539,7 +539,7 @@ mod failures {
 
 #[test]
 fn what_is_held_is_held_whole() {
-    use pintle_wasm::exports::request_status;
+    use pintle_wasm::exports::headers_status;
     // `Continue` and `StopAllIterationAndWatermark` of the host's `FilterHeadersStatus`.
-    assert_eq!([Action::Continue, Action::Pause].map(request_status), [0, 4]);
+    assert_eq!([Action::Continue, Action::Pause].map(headers_status), [0, 4]);
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::peers::Peers;
 use super::scenario::{Grow, Scenario};
 use super::subject::Subject;
-use crate::artefact::Artefact;
+use crate::artefact::{Artefact, headers_file};
 use crate::bootstrap;
 use crate::cargo::Workspace;
 
@@ -78,8 +78,8 @@ impl Cell<'_> {
     }
 
     fn once(&self, workspace: &Workspace, peers: &Peers) -> Result<Chain> {
-        let artefact = |artefact: Artefact| -> Result<Chain> {
-            Ok(filter(artefact, &artefact.file(workspace), &self.document()?.to_string()))
+        let artefact = |artefact: Artefact, file: &Path| -> Result<Chain> {
+            Ok(filter(artefact, file, &self.document()?.to_string()))
         };
         let peer = |kind, config: &str| -> Result<Chain> {
             let file = peers.file(self.subject).context("it was not built")?;
@@ -87,8 +87,9 @@ impl Cell<'_> {
         };
         match self.subject {
             Subject::None => Ok(Chain::default()),
-            Subject::Native => artefact(Artefact::Native),
-            Subject::Wasm => artefact(Artefact::Wasm),
+            Subject::Native => artefact(Artefact::Native, &Artefact::Native.file(workspace)),
+            Subject::Wasm => artefact(Artefact::Wasm, &Artefact::Wasm.file(workspace)),
+            Subject::WasmHeaders => artefact(Artefact::Wasm, &headers_file(workspace)),
             Subject::Go => peer(Artefact::Wasm, &self.document()?.to_string()),
             Subject::IdleNative => peer(Artefact::Native, ""),
             Subject::IdleWasm => peer(Artefact::Wasm, ""),
@@ -176,7 +177,11 @@ mod tests {
                 let cell = Cell { scenario, size, subject: Subject::Native };
                 let document = cell.document().unwrap().to_string();
                 let policy = <Policy>::load(document.as_bytes(), HashKey::new([0; 16]));
-                assert!(policy.is_ok_and(|policy| !policy.is_inert()), "{}", cell.job());
+                let Ok(policy) = policy else { panic!("{} does not load", cell.job()) };
+                assert!(!policy.is_inert(), "{}", cell.job());
+                // What the one wasm file cannot do, the other one does alone.
+                let headers = Cell { scenario, size, subject: Subject::WasmHeaders };
+                assert!(!(headers.exists() && policy.replaces_content()), "{}", cell.job());
             }
         }
     }

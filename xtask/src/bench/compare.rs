@@ -227,7 +227,7 @@ mod tests {
     fn what_is_gone_is_counted() {
         let mut fewer = sample::results();
         fewer.micro.clear();
-        assert!(render(&sample::results(), &fewer).contains("2 figures of the earlier run"));
+        assert!(render(&sample::results(), &fewer).contains("4 figures of the earlier run"));
     }
 
     #[test]

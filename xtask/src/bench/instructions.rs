@@ -155,9 +155,8 @@ async fn send(
 
 /// How often the auth service is asked while so many requests pass a filter.
 fn calls(cell: &Cell<'_>, passed: u64) -> u64 {
-    let artefact = matches!(cell.subject, Subject::Native | Subject::Wasm);
     match cell.scenario.asks {
-        Some(Asks::Once) if artefact => 0,
+        Some(Asks::Once) if cell.subject.artefact().is_some() => 0,
         Some(_) if cell.subject.does_the_job() => passed,
         _ => 0,
     }
@@ -195,7 +194,7 @@ fn complete(before: &BTreeMap<String, u64>, growth: &BTreeMap<String, u64>, time
 
 /// The counters once all that was sent so far is in them.
 async fn settled(proxy: &Proxy, cell: &Cell<'_>) -> Result<BTreeMap<String, u64>> {
-    if cell.subject == Subject::Wasm {
+    if cell.subject.artefact() == Some(Artefact::Wasm) {
         tokio::time::sleep(TICK).await;
     }
     counters(proxy, cell).await
@@ -203,11 +202,7 @@ async fn settled(proxy: &Proxy, cell: &Cell<'_>) -> Result<BTreeMap<String, u64>
 
 /// What the filters of an artefact have counted. Others count nothing.
 async fn counters(proxy: &Proxy, cell: &Cell<'_>) -> Result<BTreeMap<String, u64>> {
-    let artefact = match cell.subject {
-        Subject::Native => Artefact::Native,
-        Subject::Wasm => Artefact::Wasm,
-        _ => return Ok(BTreeMap::new()),
-    };
+    let Some(artefact) = cell.subject.artefact() else { return Ok(BTreeMap::new()) };
     Ok(stats::counters(artefact, &proxy.admin.stats(stats::FILTER).await?))
 }
 

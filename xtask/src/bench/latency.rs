@@ -30,7 +30,7 @@ use super::proof;
 use super::proxy::{Proxy, Setup};
 use super::results::{Latency, LatencyRound, Place, Results, Throughput};
 use super::scenario::Measure;
-use super::service::Service;
+use super::service::{CONTENT, Service};
 use super::statistics::median;
 use super::throughput::{same_job, turns};
 
@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &Bench, progress: &Progress, results: &mut Result
     let cells = bench.cells(Measure::Latency);
     let Some(load) = bench.load.as_ref().filter(|_| !cells.is_empty()) else { return Ok(()) };
     progress.heading("Latency at fixed rates, in microseconds");
-    let service = match Service::upstream(load.cores.clone()).await {
+    let service = match Service::upstream(load.cores.clone(), CONTENT).await {
         Ok(service) => service,
         Err(error) => {
             results.failed.push(format!("latency: {error:#}"));

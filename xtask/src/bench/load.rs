@@ -242,7 +242,10 @@ impl Output {
 
 /// What the answer must have. Without a filter that denies, it is the one of Envoy or the upstream.
 fn status(cell: &Cell<'_>) -> u16 {
-    if cell.subject.does_the_job() { cell.scenario.response.status } else { 200 }
+    match cell.subject.does_the_job() {
+        true => cell.scenario.response.status,
+        false => cell.scenario.plain_status(),
+    }
 }
 
 /// The request, in the words of the command line.

@@ -18,7 +18,7 @@ use super::scenario::Measure;
 use super::statistics::median;
 use super::subject::Subject;
 use super::worker::resident_bytes;
-use crate::artefact::Artefact;
+use crate::artefact::{Artefact, headers_file};
 use crate::client::{self, Connection};
 use crate::stats;
 
@@ -169,6 +169,7 @@ fn file(bench: &Bench, subject: Subject) -> Option<PathBuf> {
     match subject {
         Subject::Native => Some(Artefact::Native.file(&bench.workspace)),
         Subject::Wasm => Some(Artefact::Wasm.file(&bench.workspace)),
+        Subject::WasmHeaders => Some(headers_file(&bench.workspace)),
         _ => bench.peers.file(subject).map(PathBuf::from),
     }
 }

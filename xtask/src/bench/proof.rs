@@ -39,7 +39,8 @@ pub(crate) fn expect_answer(cell: &Cell<'_>, reply: &Reply) -> Result<()> {
     if cell.subject.does_the_job() {
         return expect(&cell.scenario.response, reply);
     }
-    ensure!(reply.status == 200, "the status is {}", reply.status);
+    let expected = cell.scenario.plain_status();
+    ensure!(reply.status == expected, "the status is {}, not {expected}", reply.status);
     Ok(())
 }
 

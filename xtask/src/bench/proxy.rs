@@ -13,6 +13,8 @@ use tokio::process::Child;
 use super::Bench;
 use super::auth::{Auth, TOKEN_FIELD};
 use super::cell::{Cell, Chain};
+use super::scenario::Answer;
+use super::service::Service;
 use crate::admin::Admin;
 use crate::bootstrap::socket_address;
 use crate::guard;
@@ -66,6 +68,7 @@ pub(crate) struct Proxy {
     /// The auth service, where the scenario has one.
     pub(crate) auth: Option<Auth>,
     process: Child,
+    _upstream: Option<Service>,
 }
 
 impl Proxy {
@@ -84,7 +87,16 @@ impl Proxy {
             Some(_) => Some(Auth::start(cores).await?),
             None => None,
         };
-        let config = bootstrap(chain, setup.upstream, auth.as_ref().map(Auth::address));
+        let cores = bench.load.as_ref().and_then(|load| load.cores.clone());
+        let upstream = match cell.scenario.upstreams_own().and_then(|answer| answer.body_bytes) {
+            Some(bytes) => Some(Service::upstream(cores, vec![b'.'; bytes]).await?),
+            None => None,
+        };
+        let addresses = Addresses {
+            upstream: setup.upstream.or(upstream.as_ref().map(|service| service.address)),
+            auth: auth.as_ref().map(Auth::address),
+        };
+        let config = bootstrap(chain, &cell.scenario.answer, addresses);
         let config = serde_json::to_string(&config)?;
         let file = folder.join("envoy.json");
         std::fs::write(&file, config).with_context(|| format!("writing {}", file.display()))?;
@@ -98,7 +110,7 @@ impl Proxy {
         let start = begun.elapsed();
         let listeners = admin.listeners().await?;
         let address = *listeners.get(LISTENER).context("Envoy has no listener")?;
-        Ok(Self { address, admin, log, folder, pid, start, auth, process })
+        Ok(Self { address, admin, log, folder, pid, start, auth, process, _upstream: upstream })
     }
 
     /// Ends it, and waits until it has.
@@ -132,7 +144,15 @@ fn spawn(envoy: &Path, folder: &Path, setup: &Setup) -> Result<Child> {
     command.spawn().with_context(|| format!("starting {}", envoy.display()))
 }
 
-fn bootstrap(mut chain: Chain, upstream: Option<SocketAddr>, auth: Option<SocketAddr>) -> Value {
+/// Where what is not Envoy listens.
+#[derive(Clone, Copy)]
+struct Addresses {
+    upstream: Option<SocketAddr>,
+    auth: Option<SocketAddr>,
+}
+
+fn bootstrap(mut chain: Chain, answers: &[Answer], addresses: Addresses) -> Value {
+    let Addresses { upstream, auth } = addresses;
     if auth.is_some() {
         chain.routes.insert(0, proof_route());
     }
@@ -142,23 +162,27 @@ fn bootstrap(mut chain: Chain, upstream: Option<SocketAddr>, auth: Option<Socket
     json!({
         "node": {"id": "pintle", "cluster": "pintle"},
         "admin": {"address": socket_address("127.0.0.1", 0)},
-        "static_resources": {"listeners": [listener(chain, upstream)], "clusters": clusters},
+        "static_resources": {"listeners": [listener(chain, answers, upstream)], "clusters": clusters},
     })
 }
 
-fn listener(chain: Chain, upstream: Option<SocketAddr>) -> Value {
-    let (key, action) = match upstream {
-        Some(_) => ("route", json!({"cluster": CLUSTER, "timeout": "5s"})),
-        None => (
-            "direct_response",
-            json!({"status": 200, "body": {"inline_string": "hello from the upstream\n"}}),
-        ),
+fn listener(chain: Chain, answers: &[Answer], upstream: Option<SocketAddr>) -> Value {
+    let everywhere = answers.iter().find(|answer| answer.path.is_none());
+    let (key, action) = match (upstream, everywhere) {
+        (Some(_), _) => ("route", json!({"cluster": CLUSTER, "timeout": "5s"})),
+        (None, Some(answer)) => ("direct_response", direct(answer.status, &answer.body)),
+        (None, None) => ("direct_response", direct(200, "hello from the upstream\n")),
     };
     let mut routes = chain.routes;
     routes.push(json!({"match": {"prefix": "/"}}));
     for route in &mut routes {
         route[key] = action.clone();
     }
+    let of_path = answers.iter().filter_map(|answer| Some((answer.path.as_deref()?, answer)));
+    let of_path = of_path.map(|(path, answer)| {
+        json!({"match": {"path": path}, "direct_response": direct(answer.status, &answer.body)})
+    });
+    routes.splice(0..0, of_path);
     let mut http_filters = chain.http_filters;
     http_filters.push(json!({
         "name": "envoy.filters.http.router",
@@ -179,6 +203,13 @@ fn listener(chain: Chain, upstream: Option<SocketAddr>) -> Value {
             },
         }]}],
     })
+}
+
+fn direct(status: u16, body: &str) -> Value {
+    match body.is_empty() {
+        true => json!({"status": status}),
+        false => json!({"status": status, "body": {"inline_string": body}}),
+    }
 }
 
 /// No measured request takes this route.

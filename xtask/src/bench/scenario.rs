@@ -1,5 +1,6 @@
 //! The jobs: one file each in `bench/scenarios`; `bench/README.md` describes the form.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +42,9 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub(crate) floors: bool,
     request: Request,
+    /// What answers requests. Where none is for a path: Envoy itself, 200 with a line of text.
+    #[serde(default)]
+    pub(crate) answer: Vec<Answer>,
     /// What comes back where a filter ran.
     pub(crate) response: Response,
     /// What shows that a filter ran, where `response` does not.
@@ -49,6 +53,9 @@ pub(crate) struct Scenario {
     /// request.
     pub(crate) asks: Option<Asks>,
     vary: Option<Vary>,
+    /// The scenario whose `config` it has, instead of one of its own.
+    config_of: Option<String>,
+    #[serde(default)]
     config: Configs,
 }
 
@@ -91,6 +98,23 @@ struct Request {
     body: String,
 }
 
+/// What requests are answered with before a filter sees it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answer {
+    /// The path that it is for; without it, all paths that no other one is for.
+    pub(crate) path: Option<String>,
+    /// The status.
+    #[serde(default = "ok")]
+    pub(crate) status: u16,
+    /// The content, if it is text.
+    #[serde(default)]
+    pub(crate) body: String,
+    /// The length of the content in bytes, if it does not matter what it is. It comes from an
+    /// upstream: Envoy's own replies are one piece, whatever their size.
+    pub(crate) body_bytes: Option<usize>,
+}
+
 /// A response, as far as it is looked at.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,6 +124,11 @@ pub(crate) struct Response {
     /// `name: value` each.
     #[serde(default)]
     pub(crate) fields: Vec<String>,
+    /// The length of the content, in bytes.
+    pub(crate) body_bytes: Option<usize>,
+    /// What the content has in it.
+    #[serde(default)]
+    pub(crate) contains: Vec<String>,
 }
 
 /// What an empty chain would not do.
@@ -145,11 +174,14 @@ pub(crate) struct Grow {
     pub(crate) item: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Configs {
     /// Of both artefacts.
     pintle: Option<String>,
+    /// Whether `dist/pintle-headers.wasm` can do it.
+    #[serde(default)]
+    wasm_headers: bool,
     /// `{"http_filters": [..], "routes": [..]}`.
     envoy: Option<String>,
     /// Lua source.
@@ -204,19 +236,40 @@ impl Scenario {
     pub(crate) fn config(&self, subject: Subject) -> Option<&str> {
         let config = match subject {
             Subject::Native | Subject::Wasm => &self.config.pintle,
+            Subject::WasmHeaders if self.config.wasm_headers => &self.config.pintle,
             Subject::Envoy => &self.config.envoy,
             Subject::Lua => &self.config.lua,
             Subject::Go if self.config.go => &self.config.pintle,
-            Subject::Go | Subject::None | Subject::IdleNative | Subject::IdleWasm => &None,
+            Subject::WasmHeaders
+            | Subject::Go
+            | Subject::None
+            | Subject::IdleNative
+            | Subject::IdleWasm => &None,
         };
         config.as_deref()
+    }
+
+    /// What the measured request is answered with before a filter sees it: the status.
+    pub(crate) fn plain_status(&self) -> u16 {
+        let for_path = |path: Option<&str>| {
+            let mut answers = self.answer.iter();
+            answers.find(|answer| answer.path.as_deref() == path).map(|answer| answer.status)
+        };
+        for_path(Some(&self.request.path)).or_else(|| for_path(None)).unwrap_or_else(ok)
+    }
+
+    /// The answer that comes from an upstream, if any does.
+    pub(crate) fn upstreams_own(&self) -> Option<&Answer> {
+        self.answer.iter().find(|answer| answer.body_bytes.is_some())
     }
 
     /// How a subject's configuration grows.
     pub(crate) fn grow(&self, subject: Subject) -> Option<&Grow> {
         let vary = self.vary.as_ref()?;
         match subject {
-            Subject::Native | Subject::Wasm | Subject::Go => vary.pintle.as_ref(),
+            Subject::Native | Subject::Wasm | Subject::WasmHeaders | Subject::Go => {
+                vary.pintle.as_ref()
+            }
             Subject::Envoy => vary.envoy.as_ref(),
             _ => None,
         }
@@ -225,6 +278,9 @@ impl Scenario {
     fn check(&self) -> Result<()> {
         if self.vary.as_ref().is_some_and(|vary| vary.sizes.is_empty()) {
             bail!("vary: no sizes");
+        }
+        if self.config == Configs::default() {
+            bail!("config: nothing takes part");
         }
         let envoy = self.config.envoy.as_deref().unwrap_or("{}");
         let envoy: serde_json::Value = serde_json::from_str(envoy).context("config.envoy")?;
@@ -235,6 +291,16 @@ impl Scenario {
         if matches!(self.proof, Some(Proof::Token)) && self.asks.is_none() {
             bail!("proof: there is no token without an auth service");
         }
+        self.answer.iter().try_for_each(Answer::check).context("answer")?;
+        let mut paths: Vec<_> = self.answer.iter().map(|answer| &answer.path).collect();
+        paths.sort();
+        paths.dedup();
+        if paths.len() < self.answer.len() {
+            bail!("answer: there are two for a path");
+        }
+        if !self.answer.is_empty() && self.takes(Measure::Latency) {
+            bail!("measures: latency has an upstream of its own");
+        }
         if self.copies > 1 && envoy.get("routes").is_some() {
             bail!("copies: {} filters would share the routes of config.envoy", self.copies);
         }
@@ -243,6 +309,16 @@ impl Scenario {
             for exchange in exchanges {
                 exchange.request().context("proof")?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    fn check(&self) -> Result<()> {
+        let alike = self.path.is_none() && self.status == ok() && self.body.is_empty();
+        if self.body_bytes.is_some() && !alike {
+            bail!("body_bytes: the upstream answers all requests alike, with 200");
         }
         Ok(())
     }
@@ -264,8 +340,17 @@ impl Response {
         let missing = self.fields.iter().find(|field| {
             let (name, value) = split(field).unwrap_or_default();
             reply.fields.iter().all(|(n, v)| n != name.as_bytes() || v != value.as_bytes())
-        })?;
-        Some(format!("there is no field {missing:?}"))
+        });
+        if let Some(missing) = missing {
+            return Some(format!("there is no field {missing:?}"));
+        }
+        let bytes = reply.body.len();
+        if let Some(expected) = self.body_bytes.filter(|expected| *expected != bytes) {
+            return Some(format!("the content has {bytes} bytes, not {expected}"));
+        }
+        let text = String::from_utf8_lossy(&reply.body);
+        let missing = self.contains.iter().find(|part| !text.contains(part.as_str()))?;
+        Some(format!("the content has no {missing:?} in it"))
     }
 }
 
@@ -298,6 +383,10 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Scenario>> {
             scenarios.push(read(&file).with_context(|| file.display().to_string())?);
         }
     }
+    share_configs(&mut scenarios)?;
+    for scenario in &scenarios {
+        scenario.check().with_context(|| format!("{}.toml", scenario.id))?;
+    }
     scenarios.sort_by_key(|scenario| (scenario.id != REFERENCE, scenario.id.clone()));
     Ok(scenarios)
 }
@@ -306,8 +395,25 @@ fn read(file: &Path) -> Result<Scenario> {
     let text = std::fs::read_to_string(file).context("reading")?;
     let mut scenario: Scenario = toml::from_str(&text).context("parsing")?;
     scenario.id = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    scenario.check()?;
     Ok(scenario)
+}
+
+/// Gives each scenario that names another one that one's configurations.
+fn share_configs(scenarios: &mut [Scenario]) -> Result<()> {
+    let own = scenarios.iter().filter(|scenario| scenario.config_of.is_none());
+    let own: BTreeMap<String, Configs> =
+        own.map(|scenario| (scenario.id.clone(), scenario.config.clone())).collect();
+    for scenario in scenarios {
+        let Some(other) = &scenario.config_of else { continue };
+        if scenario.config != Configs::default() {
+            bail!("{}: both config and config_of", scenario.id);
+        }
+        let shared = own.get(other);
+        scenario.config = shared
+            .with_context(|| format!("{}: config_of: {other} has no config", scenario.id))?
+            .clone();
+    }
+    Ok(())
 }
 
 fn split(field: &str) -> Option<(&str, &str)> {
@@ -327,11 +433,15 @@ fn get() -> String {
     "GET".into()
 }
 
+const fn ok() -> u16 {
+    200
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::{Scenario, read, read_folder};
+    use super::{Scenario, Subject, read, read_folder, share_configs};
 
     #[test]
     fn every_file_is_a_scenario() {
@@ -351,9 +461,31 @@ mod tests {
             "[config]\n[vary]\nwhat = ''\nsizes = [1]\nlua = {}\n",
             "[config]\n[proof]\nsmell = ''\n",
             "colour = ''\n[config]\n",
+            "[[answer]]\ncolour = ''\n[config]\n",
         ] {
             let error = parse(more).unwrap_err().to_string();
             assert!(error.contains("unknown"), "{more}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_config_is_shared() {
+        let scenario = "title = ''\nabout = ''\n[request]\npath = '/'\n[response]\nstatus = 200\n";
+        let with = |id: &str, before: &str, after: &str| {
+            let text = format!("{before}{scenario}{after}");
+            Scenario { id: id.into(), ..toml::from_str(&text).unwrap() }
+        };
+        let own = || with("one", "", "[config]\nlua = 'x'\n");
+        let mut shared = [with("two", "config_of = 'one'\n", ""), own()];
+        share_configs(&mut shared).unwrap();
+        assert_eq!(shared[0].config(Subject::Lua), Some("x"));
+        for (before, after) in [
+            ("config_of = 'one'\n", "[config]\nlua = 'y'\n"),
+            ("config_of = 'two'\n", ""),
+            ("config_of = 'none'\n", ""),
+        ] {
+            let mut wrong = [own(), with("two", before, after)];
+            assert!(share_configs(&mut wrong).is_err(), "{before}{after}");
         }
     }
 

@@ -19,7 +19,8 @@ use tokio::task::JoinSet;
 
 use super::cores::Cores;
 
-const CONTENT: &[u8] = b"hello from the upstream\n";
+/// What the upstream of latency says.
+pub(crate) const CONTENT: &[u8] = b"hello from the upstream\n";
 
 /// Answers requests over HTTP/1.1, on one thread of its own; it ends with its handle.
 #[derive(Debug)]
@@ -31,10 +32,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The upstream of latency, which answers all requests alike.
-    pub(crate) async fn upstream(cores: Option<Cores>) -> Result<Self> {
-        let answer = |_: &Parts| {
-            let mut response = Response::new(Full::new(Bytes::from_static(CONTENT)));
+    /// An upstream, which answers all requests alike.
+    pub(crate) async fn upstream(cores: Option<Cores>, content: impl Into<Bytes>) -> Result<Self> {
+        let content = content.into();
+        let answer = move |_: &Parts| {
+            let mut response = Response::new(Full::new(content.clone()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             response
         };

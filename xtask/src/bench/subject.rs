@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::artefact::Artefact;
+
 /// A way to run a filter.
 #[derive(
     Clone,
@@ -24,6 +26,8 @@ pub(crate) enum Subject {
     Native,
     /// `dist/pintle.wasm`.
     Wasm,
+    /// `dist/pintle-headers.wasm`: the same, without the content of responses.
+    WasmHeaders,
     /// The filters that Envoy brings along.
     Envoy,
     /// Envoy's Lua filter.
@@ -38,10 +42,11 @@ pub(crate) enum Subject {
 
 impl Subject {
     /// In the order of reports.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
         Self::Native,
         Self::Wasm,
+        Self::WasmHeaders,
         Self::Envoy,
         Self::Lua,
         Self::Go,
@@ -55,6 +60,7 @@ impl Subject {
             Self::None => "no filter",
             Self::Native => "libpintle.so",
             Self::Wasm => "pintle.wasm",
+            Self::WasmHeaders => "pintle-headers.wasm",
             Self::Envoy => "Envoy's own",
             Self::Lua => "Lua",
             Self::Go => "Go (wasm)",
@@ -69,6 +75,7 @@ impl Subject {
             Self::None => "none",
             Self::Native => "native",
             Self::Wasm => "wasm",
+            Self::WasmHeaders => "wasm-headers",
             Self::Envoy => "envoy",
             Self::Lua => "lua",
             Self::Go => "go",
@@ -82,8 +89,17 @@ impl Subject {
         !matches!(self, Self::None | Self::IdleNative | Self::IdleWasm)
     }
 
+    /// The artefact that it is.
+    pub(crate) const fn artefact(self) -> Option<Artefact> {
+        match self {
+            Self::Native => Some(Artefact::Native),
+            Self::Wasm | Self::WasmHeaders => Some(Artefact::Wasm),
+            _ => None,
+        }
+    }
+
     /// Whether it takes part in a quick run.
     pub(crate) const fn quick(self) -> bool {
-        matches!(self, Self::None | Self::Native | Self::Wasm | Self::Envoy)
+        matches!(self, Self::None | Self::Native | Self::Wasm | Self::WasmHeaders | Self::Envoy)
     }
 }

@@ -1,6 +1,6 @@
 //! Whether memory grows with requests of which each has a credential of its own.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 use pintle_core::testing::corpus::Http;
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use super::site::{Site, document, with};
 use super::{OwnTest, Place};
 use crate::client::Connection;
 use crate::mesh::Setup;
+use crate::process::resident_bytes;
 
 /// A million of them is a matter of the bench.
 const REQUESTS: usize = 50_000;
@@ -72,13 +73,4 @@ async fn send(site: &Site, connections: &mut [Connection], from: usize, to: usiz
         Ok(())
     });
     join_all(turn).await.into_iter().collect()
-}
-
-/// Bytes of memory that a process holds.
-fn resident_bytes(pid: u32) -> Result<u64> {
-    let file = format!("/proc/{pid}/status");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("reading VmRSS")?;
-    Ok(kib * 1024)
 }

@@ -80,6 +80,7 @@ impl Document {
             on_unavailable: Otherwise::Deny,
             on_bad_answer: Otherwise::Deny,
             form: Form::Plugin,
+            deny_format: None,
             cache: cache?,
         };
         Some(parts.build(load))

@@ -19,6 +19,7 @@ use super::reply::{Form, Replies};
 use super::{Otherwise, TokenExchange};
 use crate::config::{Load, Pointer, Refusal};
 use crate::fields::{Field, FieldName, FieldValue};
+use crate::problem::{DenyFields, DenyFormat};
 use crate::syntax::duration::{self, DurationError};
 use crate::syntax::field;
 
@@ -91,6 +92,9 @@ pub struct TokenExchangeFields {
     /// Whether the reply to a refused caller has the body of the service's answer, up to 64 KiB.
     #[serde(default)]
     relay_body: bool,
+    /// How replies are worded.
+    #[serde(default)]
+    deny: DenyFields,
     /// Remembers tokens. Without it the service is asked for each request.
     cache: Option<CacheFields>,
 }
@@ -158,6 +162,7 @@ pub(crate) struct Parts {
     pub(crate) on_unavailable: Otherwise,
     pub(crate) on_bad_answer: Otherwise,
     pub(crate) form: Form,
+    pub(crate) deny_format: Option<DenyFormat>,
     pub(crate) cache: Option<CacheParts>,
 }
 
@@ -214,6 +219,7 @@ impl TokenExchangeFields {
             on_unavailable: self.on_unavailable.into(),
             on_bad_answer: self.on_bad_answer.into(),
             form: Form::Own { relay_body: self.relay_body },
+            deny_format: self.deny.format,
             cache: cache?,
         };
         Some(parts.build(load))
@@ -240,6 +246,7 @@ impl Parts {
             on_bad_answer: self.on_bad_answer,
             replies: Box::new(Replies::new(self.form)),
             cache,
+            deny_format: self.deny_format,
             secrets: secrets.into(),
         }
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::callouts::Started;
 use super::stream::StreamHost;
-use super::{ConfigHost, Fields, LocalReply, log, name, raw, schedulers};
+use super::{ConfigHost, Fields, LocalReply, content, log, name, raw, schedulers};
 use crate::abi::{
     AttributeId, CalloutInitResult, ConfigEnvoy, FilterEnvoy, MetricsResult, ModuleBuffer,
     ModuleHeader, RawEnvoyBuffer, RawEnvoyHeader,
@@ -43,6 +43,11 @@ pub(super) fn install() {
         add_header,
         set_header,
         send_response,
+        get_body_size: content::get_body_size,
+        get_body_chunks_size: content::get_body_chunks_size,
+        get_body_chunks: content::get_body_chunks,
+        append_body: content::append_body,
+        drain_body: content::drain_body,
         set_dynamic_metadata_string,
         get_attribute_string,
         get_attribute_int,
@@ -71,7 +76,7 @@ pub(super) fn install() {
 /// # Safety
 ///
 /// `filter` is the handle of a stream that is alive for `'a`.
-unsafe fn stream<'a>(filter: FilterEnvoy) -> &'a StreamHost {
+pub(super) unsafe fn stream<'a>(filter: FilterEnvoy) -> &'a StreamHost {
     // SAFETY: passed on to the caller.
     unsafe { &*filter.cast::<StreamHost>() }
 }
@@ -279,6 +284,12 @@ unsafe extern "C" fn send_response(
     let (host, headers) =
         unsafe { (stream(filter), core::slice::from_raw_parts(headers, headers_size)) };
     let bytes = |buffer: ModuleBuffer<'_>| buffer.bytes().unwrap_or_default().to_vec();
+    if host.content.has_gone() {
+        // It is too late for a reply.
+        host.reset_details.replace(Some(text(details)));
+        host.complete();
+        return;
+    }
     host.replies.borrow_mut().push(LocalReply {
         status,
         headers: headers

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::callouts::Callouts;
+use super::content::Content;
 use super::schedulers::{self, Inbox};
 use super::{
     ConfigHost, FakeAnswer, FakeCallout, FakeEnvoy, FakeRequest, Fields, LocalReply, fields, parts,
@@ -24,7 +25,7 @@ use crate::stream::upkeep;
 /// A stream, from the making of its filter to its end, which is when this is dropped.
 #[derive(Debug)]
 pub struct FakeStream<'e, C: HttpFilterConfig> {
-    host: Rc<StreamHost>,
+    pub(super) host: Rc<StreamHost>,
     /// Of `host`.
     handle: EnvoyHttpFilter,
     envoy: PhantomData<&'e FakeEnvoy<C>>,
@@ -44,11 +45,14 @@ impl<C: HttpFilterConfig> FakeStream<'_, C> {
             },
             request: RefCell::new(Some(request.headers.clone())),
             response: RefCell::default(),
+            trailers: RefCell::default(),
+            content: Content::default(),
             attributes: request,
             derived: RefCell::default(),
             metadata: RefCell::default(),
             replies: RefCell::default(),
             reset: Cell::default(),
+            reset_details: RefCell::default(),
             route_cache_clears: Cell::default(),
             callouts: Callouts::default(),
             inbox: Arc::default(),
@@ -213,6 +217,12 @@ impl<C: HttpFilterConfig> FakeStream<'_, C> {
         self.host.reset.get()
     }
 
+    /// The details of a reply that came too late, so that the stream was reset.
+    #[must_use]
+    pub fn reset_details(&self) -> Option<String> {
+        self.host.reset_details.borrow().clone()
+    }
+
     /// A text in the dynamic metadata.
     #[must_use]
     pub fn metadata(&self, namespace: &str, key: &str) -> Option<Vec<u8>> {
@@ -241,12 +251,15 @@ pub(super) struct StreamHost {
     pub(super) hooks: StreamHooks,
     pub(super) request: RefCell<Option<Fields>>,
     pub(super) response: RefCell<Option<Fields>>,
+    pub(super) trailers: RefCell<Option<Fields>>,
+    pub(super) content: Content,
     pub(super) attributes: FakeRequest,
     /// Attributes that are taken from fields, kept for as long as they may be lent.
     pub(super) derived: RefCell<Vec<Box<[u8]>>>,
     pub(super) metadata: RefCell<BTreeMap<(String, String), Vec<u8>>>,
     pub(super) replies: RefCell<Vec<LocalReply>>,
     pub(super) reset: Cell<bool>,
+    pub(super) reset_details: RefCell<Option<String>>,
     pub(super) route_cache_clears: Cell<usize>,
     pub(super) callouts: Callouts,
     pub(super) inbox: Arc<Inbox>,
@@ -279,7 +292,7 @@ type CalloutDone = unsafe fn(
     usize,
 );
 impl StreamHost {
-    fn as_envoy(self: &Rc<Self>) -> FilterEnvoy {
+    pub(super) fn as_envoy(self: &Rc<Self>) -> FilterEnvoy {
         Rc::as_ptr(self).cast_mut().cast()
     }
 
@@ -287,7 +300,8 @@ impl StreamHost {
         match HeaderType::from_number(map)? {
             HeaderType::RequestHeader => Some(&self.request),
             HeaderType::ResponseHeader => Some(&self.response),
-            HeaderType::RequestTrailer | HeaderType::ResponseTrailer => None,
+            HeaderType::ResponseTrailer => Some(&self.trailers),
+            HeaderType::RequestTrailer => None,
         }
     }
 
@@ -316,7 +330,9 @@ impl StreamHost {
         let envoy = core::ptr::from_ref(self).cast_mut().cast();
         // SAFETY: the module's object is alive.
         let status = unsafe { (self.hooks.response_headers)(envoy, module, end_of_stream) };
-        HeadersStatus::from_number(status).expect("a status")
+        let status = HeadersStatus::from_number(status).expect("a status");
+        self.content.begin(status, end_of_stream);
+        status
     }
 
     pub(super) fn complete(&self) {

@@ -29,7 +29,8 @@ pub unsafe fn config_new<C: HttpFilterConfig>(
         // SAFETY: Envoy's object is valid until the hook returns.
         let mut envoy = unsafe { EnvoyHttpFilterConfig::new(envoy, ptr::null()) };
         let config = C::new(&mut envoy, name, config)?;
-        Some(Box::new(Loaded { config, early: Early::default() }))
+        let reads_content = config.reads_response_content();
+        Some(Box::new(Loaded { config, early: Early::default(), reads_content }))
     });
     match made {
         Some(Some(made)) => Box::into_raw(made).cast_const().cast(),

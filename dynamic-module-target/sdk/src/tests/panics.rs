@@ -19,16 +19,27 @@ fn a_panic_is_contained_in_each_hook() {
         let envoy = load(place);
         let stream = envoy.stream(request());
         let request = stream.request_headers(true);
-        let response = stream.response_headers([(":status", "200")], true);
+        let response = stream.response_headers([(":status", "200")], false);
+        if response == HeadersStatus::Continue {
+            let body = stream.response_body(&[b"content"], false);
+            let dropped = body == BodyStatus::StopIterationNoBuffer;
+            assert_eq!((dropped, stream.content().is_empty()), (place == "body", place == "body"));
+            let trailers = stream.response_trailers([("x-sum", "1")]);
+            assert_eq!(trailers == TrailersStatus::StopIteration, place == "trailers");
+        }
         stream.local_reply(503, "x");
         stream.stream_complete();
         let reply = stream.reply().map(|reply| (reply.status, reply.details));
+        let reset = stream.reset_details();
         drop(stream);
         let answered = match place {
             "new" | "request" | "response" => Some((500, "test_panic".to_owned())),
             _ => None,
         };
         assert_eq!(reply, answered, "{place}");
+        // It is too late for a reply.
+        let late = matches!(place, "body" | "trailers").then(|| "test_panic".to_owned());
+        assert_eq!(reset, late, "{place}");
         let stopped = |hooks: &[&str]| match hooks.contains(&place) {
             true => HeadersStatus::StopIteration,
             false => HeadersStatus::Continue,
@@ -70,6 +81,10 @@ fn hooks_that_come_after_the_end_do_nothing() {
         assert_eq!(headers, HeadersStatus::StopIteration.number());
         let details = abi::RawEnvoyBuffer::EMPTY;
         assert_eq!(hooks::local_reply::<Script>(nobody, nobody, 599, details, true), 0);
+        let body = hooks::response_body::<Script>(nobody, nobody, true);
+        assert_eq!(body, BodyStatus::StopIterationNoBuffer.number());
+        let trailers = hooks::response_trailers::<Script>(nobody, nobody);
+        assert_eq!(trailers, TrailersStatus::StopIteration.number());
         hooks::stream_complete::<Script>(nobody, nobody);
         hooks::destroy::<Script>(nobody);
     }

@@ -2,7 +2,7 @@
 
 use proxy_wasm::types::LogLevel;
 
-use super::{End, FakeHost, Fields, LocalReply, Root, Stream};
+use super::{End, FakeHost, Fields, LocalReply, Root, Stream, content};
 use crate::pairs::{self, Pairs};
 
 pub(super) const NOT_FOUND: u32 = 1;
@@ -46,8 +46,11 @@ impl FakeHost {
         self.fields(map).map(edit).ok_or(BAD_ARGUMENT)
     }
 
-    pub(super) fn buffer(&self, buffer: u32, start: usize, max: usize) -> Result<Vec<u8>, u32> {
+    pub(super) fn buffer(&mut self, buffer: u32, start: usize, max: usize) -> Result<Vec<u8>, u32> {
+        const NOTHING: &Vec<u8> = &Vec::new();
+
         let bytes = match buffer {
+            1 => self.effective_stream().map(|stream| stream.content.open().map_or(NOTHING, |b| b)),
             4 => self.answer.as_ref().map(|answer| &answer.body),
             6 => self.vm_configuration.as_ref(),
             7 => self.plugin_configuration.as_ref(),
@@ -57,6 +60,24 @@ impl FakeHost {
         let bytes = bytes.ok_or(NOT_FOUND)?;
         let end = start.checked_add(max).ok_or(BAD_ARGUMENT)?.min(bytes.len());
         Ok(bytes.get(start..end).unwrap_or_default().to_vec())
+    }
+
+    /// Envoy writes to content alone.
+    pub(super) fn set_buffer(
+        &mut self,
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: &[u8],
+    ) -> Result<(), u32> {
+        match buffer {
+            1 => match self.effective_stream().ok_or(NOT_FOUND)?.content.open() {
+                Some(open) => content::write(open, start, size, data),
+                None => Err(BAD_ARGUMENT),
+            },
+            0..=8 => Err(NOT_FOUND),
+            _ => Err(BAD_ARGUMENT),
+        }
     }
 
     pub(super) fn property(&self, path: &[u8]) -> Result<Vec<u8>, u32> {
@@ -106,6 +127,15 @@ impl FakeHost {
                 held.end = Some(End::Continue);
             }
         }
+        Ok(())
+    }
+
+    /// Takes effect when the callback returns.
+    pub(super) fn close_stream(&mut self, stream: u32) -> Result<(), u32> {
+        if stream > 3 {
+            return Err(BAD_ARGUMENT);
+        }
+        self.effective_stream().ok_or(BAD_ARGUMENT)?.is_closed = true;
         Ok(())
     }
 

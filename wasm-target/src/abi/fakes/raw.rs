@@ -116,6 +116,18 @@ pub(crate) unsafe fn proxy_get_buffer_bytes(
     unsafe { give(answer, data, size) }
 }
 
+pub(crate) unsafe fn proxy_set_buffer_bytes(
+    buffer: u32,
+    start: usize,
+    size: usize,
+    data: *const u8,
+    data_size: usize,
+) -> u32 {
+    // SAFETY: the caller passes a slice.
+    let data = unsafe { bytes(data, data_size) };
+    status(ask("proxy_set_buffer_bytes", |host| host.set_buffer(buffer, start, size, data)))
+}
+
 #[expect(clippy::too_many_arguments, reason = "the ABI's")]
 pub(crate) unsafe fn proxy_send_local_response(
     code: u32,
@@ -143,6 +155,10 @@ pub(crate) unsafe fn proxy_send_local_response(
 
 pub(crate) unsafe fn proxy_continue_stream(stream: u32) -> u32 {
     status(ask("proxy_continue_stream", |host| host.continue_stream(stream)))
+}
+
+pub(crate) unsafe fn proxy_close_stream(stream: u32) -> u32 {
+    status(ask("proxy_close_stream", |host| host.close_stream(stream)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the ABI's")]

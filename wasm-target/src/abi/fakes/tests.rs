@@ -163,3 +163,87 @@ fn deleting_a_root_ends_its_streams() {
     assert!(with(|host| host.streams.is_empty()));
     assert_eq!(on_request_headers(2, || Action::Continue), End::Continue);
 }
+
+/// A stream whose response has begun, with what holds at most 10 bytes.
+fn response() {
+    host();
+    on_request_headers(2, || Action::Continue);
+    on_response_headers(2, || Action::Continue);
+    with_stream(2, |stream| stream.content.limit = 10);
+}
+
+fn piece(bytes: &[u8], action: Action) -> (usize, End) {
+    let mut seen = 0;
+    let end = on_response_body(2, bytes, false, |size, _| {
+        seen = size;
+        action
+    });
+    (seen, end)
+}
+
+fn content() -> Vec<u8> {
+    with(|host| host.streams[&2].content.sent.clone())
+}
+
+#[test]
+fn content_is_held_while_paused() {
+    response();
+    assert_eq!(piece(b"one", Action::Continue), (3, End::Continue));
+    assert_eq!(piece(b"two", Action::Pause), (3, End::Pause));
+    assert_eq!((piece(b"six", Action::Pause), content()), ((6, End::Pause), b"one".to_vec()));
+    assert_eq!(piece(b"", Action::Continue), (6, End::Continue));
+    assert_eq!(piece(b"!", Action::Continue), (1, End::Continue));
+    assert_eq!(content(), b"onetwosix!");
+}
+
+#[test]
+fn trailers_let_go_what_is_held() {
+    response();
+    assert_eq!(piece(b"two", Action::Pause), (3, End::Pause));
+    assert_eq!(on_response_trailers(2, || Action::Pause), End::Pause);
+    assert_eq!(on_response_trailers(2, || Action::Continue), End::Continue);
+    assert_eq!(content(), b"two");
+}
+
+#[test]
+fn what_cannot_be_held_closes_the_stream() {
+    response();
+    assert_eq!(piece(b"0123456789x", Action::Continue), (11, End::Continue));
+    assert_eq!(piece(b"0123456789x", Action::Pause), (11, End::Close));
+    response();
+    assert_eq!(piece(b"0", Action::Pause), (1, End::Pause));
+    // The module is not asked.
+    assert_eq!(piece(b"123456789x", Action::Continue), (0, End::Close));
+    assert_eq!(content(), b"");
+}
+
+#[test]
+fn a_reply_after_the_fields_closes_the_stream() {
+    response();
+    assert_eq!(on_response_body(2, b"one", true, |_, _| deny()), End::Close);
+    // The content of a reply is no such thing.
+    host();
+    on_request_headers(2, deny);
+    on_response_headers(2, || Action::Continue);
+    assert_eq!(piece(b"one", Action::Continue), (3, End::Continue));
+}
+
+#[test]
+fn a_buffer_is_written_to_from_either_end() {
+    let written = |start, size| {
+        let mut buffer = b"abc".to_vec();
+        content::write(&mut buffer, start, size, b"xy").map(|()| buffer)
+    };
+    let cases: [(usize, usize, &[u8]); 6] = [
+        (0, 0, b"xyabc"),
+        (0, 1, b"xybc"),
+        (0, 3, b"xy"),
+        (0, usize::MAX, b"xy"),
+        (3, 0, b"abcxy"),
+        (9, 9, b"abcxy"),
+    ];
+    for (start, size, wanted) in cases {
+        assert_eq!(written(start, size), Ok(wanted.to_vec()), "{start} {size}");
+    }
+    assert!(written(1, 1).is_err());
+}

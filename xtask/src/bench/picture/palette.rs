@@ -17,6 +17,7 @@ pub(crate) const fn colour(subject: Subject) -> RGBColor {
     match subject {
         Subject::Native => RGBColor(224, 87, 11),
         Subject::Wasm => RGBColor(139, 92, 246),
+        Subject::WasmHeaders => RGBColor(192, 80, 170),
         Subject::Envoy => RGBColor(98, 122, 146),
         Subject::Lua => RGBColor(132, 130, 98),
         Subject::Go => RGBColor(146, 120, 138),
@@ -24,9 +25,9 @@ pub(crate) const fn colour(subject: Subject) -> RGBColor {
     }
 }
 
-/// Whether it is one of the two artefacts.
+/// Whether it is one of our files.
 pub(crate) const fn is_ours(subject: Subject) -> bool {
-    matches!(subject, Subject::Native | Subject::Wasm)
+    subject.artefact().is_some()
 }
 
 /// Whether it does nothing, and so shows what an ABI costs by itself.

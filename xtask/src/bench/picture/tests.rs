@@ -42,7 +42,7 @@ fn cpu_time_stands_in_for_instructions() {
     let cost = &pictures[0];
     assert_eq!(cost.name, "cost");
     assert!(cost.alt.contains("µs of CPU time"), "{}", cost.alt);
-    assert!(cost.alt.contains("Envoy's own 3.00; Lua 4.00;"), "{}", cost.alt);
+    assert!(cost.alt.contains("Envoy's own 4.00; Lua 5.00;"), "{}", cost.alt);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn figures_that_noise_swallows_are_drawn() {
         round.cpu_seconds = 1.0 - round.cpu_seconds;
     }
     let pictures = all(&results).unwrap();
-    assert!(pictures[0].alt.contains("Lua -4.00"), "{}", pictures[0].alt);
+    assert!(pictures[0].alt.contains("Lua -5.00"), "{}", pictures[0].alt);
     pictures.iter().for_each(no_text_lies_on_another);
 }
 

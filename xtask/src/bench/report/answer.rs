@@ -16,8 +16,9 @@ pub(super) fn text(results: &Results) -> String {
 }
 
 fn instructions(figures: Figures<'_>, job: &Job) -> Option<String> {
-    let clauses =
-        clauses(&[Subject::Native, Subject::Wasm, Subject::Lua, Subject::Go], |subject| {
+    let clauses = clauses(
+        &[Subject::Native, Subject::Wasm, Subject::WasmHeaders, Subject::Lua, Subject::Go],
+        |subject| {
             let at = place(job, None, subject);
             let (name, cost) = (name(subject), number(figures.instructions(&at)?));
             Some(match figures.to_envoy(&at) {
@@ -26,16 +27,20 @@ fn instructions(figures: Figures<'_>, job: &Job) -> Option<String> {
                 }
                 None => format!("{name} costs {cost} instructions"),
             })
-        })?;
+        },
+    )?;
     Some(format!("Per request of the reference job ({}): {clauses}.", job.title))
 }
 
 fn cpu_time(figures: Figures<'_>, job: &Job) -> Option<String> {
-    let clauses = clauses(&[Subject::Native, Subject::Wasm, Subject::Envoy], |subject| {
-        let at = place(job, None, subject);
-        let ratio = figures.paired(&at, Subject::None, Throughput::cpu_us)?.median;
-        Some(format!("{} times with {}", number(ratio), name(subject)))
-    })?;
+    let clauses = clauses(
+        &[Subject::Native, Subject::Wasm, Subject::WasmHeaders, Subject::Envoy],
+        |subject| {
+            let at = place(job, None, subject);
+            let ratio = figures.paired(&at, Subject::None, Throughput::cpu_us)?.median;
+            Some(format!("{} times with {}", number(ratio), name(subject)))
+        },
+    )?;
     Some(format!("CPU time of the whole request, against that without a filter: {clauses}."))
 }
 
@@ -56,9 +61,9 @@ fn clauses(subjects: &[Subject], clause: impl Fn(Subject) -> Option<String>) -> 
 }
 
 fn name(subject: Subject) -> String {
-    match subject {
-        Subject::Native | Subject::Wasm => format!("`{}`", subject.title()),
-        _ => subject.title().to_owned(),
+    match subject.artefact() {
+        Some(_) => format!("`{}`", subject.title()),
+        None => subject.title().to_owned(),
     }
 }
 
@@ -73,7 +78,8 @@ mod tests {
             text(&sample::results()),
             "Per request of the reference job (The reference job): `libpintle.so` costs 6,100 \
              instructions, 0.709 times Envoy's own; `pintle.wasm` costs 23,500 instructions, 2.73 \
-             times Envoy's own. CPU time of the whole request, against that without a filter: 1.10 \
+             times Envoy's own; `pintle-headers.wasm` costs 23,000 instructions, 2.67 times Envoy's \
+             own. CPU time of the whole request, against that without a filter: 1.10 \
              times with `libpintle.so`; 1.15 times with Envoy's own. Memory of Envoy with one \
              worker, against that without a filter: `libpintle.so` +1.0 MiB.\n\n"
         );

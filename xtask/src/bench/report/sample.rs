@@ -39,6 +39,7 @@ pub(crate) fn results() -> Results {
         (Subject::None, 0.0),
         (Subject::Native, 6_100.0),
         (Subject::Wasm, 23_500.0),
+        (Subject::WasmHeaders, 23_000.0),
         (Subject::Envoy, 8_600.0),
         (Subject::IdleNative, 3_828.0),
     ] {
@@ -68,11 +69,12 @@ pub(crate) fn results() -> Results {
         results.soak.push(soak("reference", subject, base));
     }
     results.file_bytes = BTreeMap::from([(Subject::Native, 900 << 10), (Subject::Wasm, 700 << 10)]);
-    results.micro = vec![Micro {
-        name: "basic_auth".into(),
+    let micro = |name: &str, allocations| Micro {
+        name: name.into(),
         samples_ns: vec![80.0, 82.0, 81.0],
-        allocations: 0.0,
-    }];
+        allocations,
+    };
+    results.micro = vec![micro("basic_auth", 0.0), micro("problem_json/an error", 19.0)];
     results.left_out = vec!["Go: install Go 1.24".into()];
     results
 }

@@ -1,6 +1,8 @@
 //! What a VM does with configurations, streams and a host that fails.
 
-use pintle_core::NoFurther;
+mod blind;
+mod content;
+
 use pintle_wasm::abi::fakes::{self, End, FakeHost};
 use pintle_wasm::vm::Vm;
 use proxy_wasm::types::LogLevel;
@@ -24,7 +26,7 @@ const ECHO: &str = r#"{"filters": [{"headers": {"response": [{"set": {"name": "x
 
 /// A VM on a fresh host.
 struct Test {
-    vm: Vm<NoFurther>,
+    vm: Vm<blind::Filters>,
     last: u32,
 }
 
@@ -71,7 +73,7 @@ impl Test {
     }
 
     fn response(&self, stream: u32) -> End {
-        fakes::on_response_headers(stream, || self.vm.on_response_headers(stream))
+        fakes::on_response_headers(stream, || self.vm.on_response_headers(stream, false))
     }
 }
 
