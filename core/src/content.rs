@@ -41,6 +41,7 @@ pub enum Passage {
 }
 
 /// A response whose content filters replace.
+#[derive(Default)]
 pub(crate) struct Replacing {
     /// The filters, by their steps, in the order in which they see a response.
     pub(crate) by: Vec<(usize, Replacement)>,
@@ -49,10 +50,6 @@ pub(crate) struct Replacing {
 }
 
 impl Replacing {
-    pub(crate) fn new(by: Vec<(usize, Replacement)>) -> Self {
-        Self { by, bytes: Vec::new(), cut: false }
-    }
-
     /// How many more bytes the first filter takes.
     pub(crate) fn wants(&self) -> usize {
         let most = self.by.first().map_or(0, |(_, replacement)| replacement.most_bytes);

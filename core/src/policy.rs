@@ -17,7 +17,7 @@ pub use step::Mode;
 use crate::arrival::Looks;
 use crate::callout::{Errand, Event, Outcome};
 use crate::config::{ConfigErrors, HashKey};
-use crate::content::{Passage, Replacement, Replacing};
+use crate::content::{Passage, Replacing};
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::{FilterSet, Request, Response};
@@ -310,16 +310,16 @@ impl<X: FilterSet> Policy<X> {
         if !stream.forwarded {
             return Passage::Keep;
         }
-        let by = self.respond(stream, host, scratch, false);
+        let replacing = self.respond(stream, host, scratch, false);
         scratch.clear();
-        if by.is_empty() {
-            return Passage::Keep;
+        match replacing {
+            None => Passage::Keep,
+            Some(replacing) if end_of_stream => Passage::Give(self.replace(*replacing)),
+            Some(replacing) => {
+                stream.replacing = Some(replacing);
+                Passage::Replace
+            }
         }
-        if end_of_stream {
-            return Passage::Give(self.replace(Replacing::new(by)));
-        }
-        stream.replacing = Some(Box::new(Replacing::new(by)));
-        Passage::Replace
     }
 
     /// What comes in the place of the content that a stream has [taken](Stream::take). Call it once,
@@ -343,8 +343,8 @@ impl<X: FilterSet> Policy<X> {
         host: &mut H,
         scratch: &mut Scratch,
         is_own_reply: bool,
-    ) -> Vec<(usize, Replacement)> {
-        let mut by = Vec::new();
+    ) -> Option<Box<Replacing>> {
+        let mut replacing: Option<Box<Replacing>> = None;
         for (index, step) in self.steps.iter().enumerate().rev() {
             let applies = step.when.is_none() || stream.applies & bit(index) != 0;
             if applies && step.phases.response() {
@@ -355,11 +355,11 @@ impl<X: FilterSet> Policy<X> {
                 let mut response = Response { kept, buffer, mode, home, is_own_reply, replacement };
                 step.on_response(host, &mut response, observed);
                 if let Some(replacement) = response.replacement {
-                    by.push((index, replacement));
+                    replacing.get_or_insert_default().by.push((index, replacement));
                 }
             }
         }
-        by
+        replacing
     }
 
     /// Removes what an authenticating step asserts, on every request, matched or not.

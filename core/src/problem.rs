@@ -50,6 +50,11 @@ impl Head<'_> {
     }
 }
 
+/// A path as far as its query.
+pub(crate) fn without_query(path: &[u8]) -> &[u8] {
+    path.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
 /// Ends what [`Head::begin`] has begun. `members` are written already, by [`member`].
 pub(crate) fn finish(mut json: Vec<u8>, detail: Option<&str>, members: &[u8]) -> Vec<u8> {
     if let Some(detail) = detail {

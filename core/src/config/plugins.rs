@@ -13,7 +13,10 @@ pub(crate) use token_exchange::Document as TokenExchangeDocument;
 
 use alloc::string::String;
 
+use serde::de::DeserializeOwned;
+
 use super::{Json, Load, Pointer, Refusal};
+use crate::filter::Filter;
 use crate::policy::Mode;
 use crate::policy::steps::Shipped;
 
@@ -38,9 +41,18 @@ pub(crate) fn read(
         return Some(None);
     }
     Some(match key {
-        "basic_auth_rules" => basic_auth(document, load),
-        "auth_cluster_name" | "auth_authority" => token_exchange(document, load),
-        _ => custom_errors(document, load),
+        "basic_auth_rules" => {
+            let mode = |fields: &basic_auth::Document| fields.mode;
+            plugin(document, load, mode, basic_auth::Document::compile, Shipped::BasicAuth)
+        }
+        "auth_cluster_name" | "auth_authority" => {
+            let mode = |fields: &token_exchange::Document| fields.mode;
+            plugin(document, load, mode, token_exchange::Document::compile, Shipped::TokenExchange)
+        }
+        _ => {
+            let mode = |fields: &custom_errors::Document| fields.mode;
+            plugin(document, load, mode, custom_errors::Document::compile, Shipped::ProblemJson)
+        }
     })
 }
 
@@ -56,23 +68,15 @@ const KEYS: [&str; 8] = [
     "problemTitle",
 ];
 
-fn basic_auth(document: &Json, load: &mut Load) -> Option<Plugin> {
-    let fields = load.read::<basic_auth::Document>(&Pointer::Root, document)?;
-    let mode = fields.mode;
-    let filter = Shipped::BasicAuth(fields.compile(load)?);
-    Some(Plugin { name: basic_auth::NAME, mode, filter })
-}
-
-fn token_exchange(document: &Json, load: &mut Load) -> Option<Plugin> {
-    let fields = load.read::<token_exchange::Document>(&Pointer::Root, document)?;
-    let mode = fields.mode;
-    let filter = Shipped::TokenExchange(fields.compile(load)?);
-    Some(Plugin { name: token_exchange::NAME, mode, filter })
-}
-
-fn custom_errors(document: &Json, load: &mut Load) -> Option<Plugin> {
-    let fields = load.read::<custom_errors::Document>(&Pointer::Root, document)?;
-    let mode = fields.mode;
-    let filter = Shipped::ProblemJson(fields.compile(load)?);
-    Some(Plugin { name: custom_errors::NAME, mode, filter })
+/// The one filter of a document, under the name of its kind.
+fn plugin<D: DeserializeOwned, F: Filter>(
+    document: &Json,
+    load: &mut Load,
+    mode: impl FnOnce(&D) -> Mode,
+    compile: impl FnOnce(D, &mut Load) -> Option<F>,
+    shipped: impl FnOnce(F) -> Shipped,
+) -> Option<Plugin> {
+    let fields = load.read::<D>(&Pointer::Root, document)?;
+    let mode = mode(&fields);
+    Some(Plugin { name: F::KIND, mode, filter: shipped(compile(fields, load)?) })
 }

@@ -17,7 +17,7 @@ use crate::filter::{Filter, Phases, Response};
 use crate::host::{Edit, Host, Section};
 use crate::metrics::{Meter, MetricKind};
 use crate::policy::Mode;
-use crate::problem::{Head, MEDIA_TYPE, TraceId, finish, phrase};
+use crate::problem::{Head, MEDIA_TYPE, TraceId, finish, phrase, without_query};
 use crate::syntax::media_type;
 use config::{Statuses, Types};
 use url::UrlPrefix;
@@ -164,9 +164,7 @@ impl ProblemJson {
             instance: match self.parts.instance {
                 Instance::None => None,
                 Instance::Path => path,
-                Instance::PathWithoutQuery => {
-                    path.and_then(|path| path.split(|byte| *byte == b'?').next())
-                }
+                Instance::PathWithoutQuery => path.map(without_query),
             },
             trace_id: trace
                 .choose(kept.values(FieldName::TRACEPARENT), kept.values(FieldName::X_REQUEST_ID)),

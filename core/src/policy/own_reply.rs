@@ -7,7 +7,6 @@ use core::fmt;
 
 use super::Policy;
 use crate::callout::{Callout, CalloutId, DispatchError, Errand};
-use crate::content::Replacing;
 use crate::fields::{Field, FieldName};
 use crate::filter::FilterSet;
 use crate::flow::Reply;
@@ -115,12 +114,11 @@ pub(super) fn render<'s, X: FilterSet, H: Host>(
     if policy.answers {
         let digits = status.to_string();
         let mut view = ReplyHost { host, status: digits.as_bytes(), lines: lines.into_lines() };
-        let by = policy.respond(stream, &mut view, scratch, true);
+        let replacing = policy.respond(stream, &mut view, scratch, true);
         lines = Lines::Edited(view.lines);
-        if !by.is_empty() {
-            let mut replacing = Replacing::new(by);
+        if let Some(mut replacing) = replacing {
             replacing.take(&body);
-            body = policy.replace(replacing).into();
+            body = policy.replace(*replacing).into();
         }
     }
     let wanted = format.wanted(host);

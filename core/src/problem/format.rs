@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::{Head, MEDIA_TYPE, TITLE, TraceId, finish, status_type};
+use super::{Head, MEDIA_TYPE, TITLE, TraceId, finish, status_type, without_query};
 use crate::fields::FieldName;
 use crate::host::{Host, Section};
 use crate::syntax::media_type;
@@ -64,7 +64,7 @@ pub(crate) fn denied<H: Host>(status: u16, text: &[u8], host: &H) -> Vec<u8> {
         problem_type: status_type(status),
         title: TITLE,
         status,
-        instance: path.and_then(|path| path.split(|byte| *byte == b'?').next()),
+        instance: path.map(without_query),
         trace_id: trace_id.choose(values(FieldName::TRACEPARENT), values(FieldName::X_REQUEST_ID)),
     };
     let detail = String::from_utf8_lossy(text);

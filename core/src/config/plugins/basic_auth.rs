@@ -11,9 +11,6 @@ use crate::policy::Mode;
 use crate::syntax::password_hash::StoredCredential;
 use crate::when::{self, PathFields, PathMatch, When};
 
-/// What the chain calls the filter.
-pub(super) const NAME: &str = "basic_auth";
-
 /// The whole document of the `basic_auth` plug-in of wasm-extensions, as it is deployed.
 #[derive(Deserialize)]
 #[cfg_attr(

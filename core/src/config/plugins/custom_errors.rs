@@ -20,9 +20,6 @@ use crate::filter::problem_json::{
 use crate::policy::Mode;
 use crate::problem::TITLE;
 
-/// What the chain calls the filter.
-pub(super) const NAME: &str = "problem_json";
-
 /// The `trace_id` of a request that has none.
 const NO_TRACE: &str = "00-0aa0000000aa00aa0000aa000a00000a-a0aa0a0000000000-00";
 
@@ -114,8 +111,7 @@ impl UriMap {
                 }
             };
             let at = at.key(&status);
-            let number = three_digits(&status).and_then(|status| u16::try_from(status).ok());
-            let number = number.filter(|status| (100..=599).contains(status));
+            let number = three_digits(&status).filter(|status| (100..=599).contains(status));
             let number = load.expect(&at, number, "a status from 100 to 599");
             let uri = load.expect(&at, uri(&text), A_URI);
             let (Some(status), Some(uri)) = (number, uri) else {

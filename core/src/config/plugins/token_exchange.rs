@@ -15,9 +15,6 @@ use crate::filter::token_exchange::reply::Form;
 use crate::filter::token_exchange::{Otherwise, TokenExchange, TokenPlace};
 use crate::policy::Mode;
 
-/// What the chain calls the filter.
-pub(super) const NAME: &str = "token_exchange";
-
 /// What the plug-in asks for, whatever its configuration.
 const PATH: &str = "/base64/RkFLRV9KV1QK";
 

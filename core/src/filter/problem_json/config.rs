@@ -286,24 +286,26 @@ impl StatusesFields {
 impl StatusPart {
     fn statuses(self) -> Option<Statuses> {
         let (first, last) = match &self {
-            Self::One(status) => (*status, *status),
+            Self::One(status) => {
+                let status = u16::try_from(*status).ok()?;
+                (status, status)
+            }
             Self::Text(text) => match text.split_once('-') {
                 Some((first, last)) => (number(first)?, number(last)?),
                 None => (number(text)?, number(text)?),
             },
         };
         let fits = 400 <= first && first <= last && last <= 599;
-        let range = (u16::try_from(first).ok()?, u16::try_from(last).ok()?);
-        fits.then(|| Statuses::range(range.0, range.1))
+        fits.then(|| Statuses::range(first, last))
     }
 }
 
 /// Three digits, blanks around them aside.
-fn number(text: &str) -> Option<u64> {
+fn number(text: &str) -> Option<u16> {
     three_digits(text.trim_ascii())
 }
 
-pub(crate) fn three_digits(text: &str) -> Option<u64> {
+pub(crate) fn three_digits(text: &str) -> Option<u16> {
     let three = text.len() == 3 && text.bytes().all(|digit| digit.is_ascii_digit());
     if three { text.parse().ok() } else { None }
 }
@@ -419,7 +421,7 @@ impl TypesFields {
                 fits = None;
                 continue;
             };
-            match (key.as_str(), three_digits(&key).and_then(|status| u16::try_from(status).ok())) {
+            match (key.as_str(), three_digits(&key)) {
                 ("4xx", _) => *client = Some(uri),
                 ("5xx", _) => *server = Some(uri),
                 (_, Some(status @ 400..=599)) => {
