@@ -2,6 +2,8 @@
 
 pub(crate) mod config;
 mod detail;
+pub(crate) mod statuses;
+pub(crate) mod types;
 pub(crate) mod url;
 
 use alloc::boxed::Box;
@@ -19,7 +21,8 @@ use crate::metrics::{Meter, MetricKind};
 use crate::policy::Mode;
 use crate::problem::{Head, MEDIA_TYPE, TraceId, finish, phrase, without_query};
 use crate::syntax::media_type;
-use config::{Statuses, Types};
+use statuses::Statuses;
+use types::Types;
 use url::UrlPrefix;
 
 /// See [`ProblemJsonFields`].

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::config::{Load, Pointer, Refusal};
-use crate::filter::problem_json::config::{
-    A_URI, MAX_BODY_BYTES, Statuses, Types, three_digits, uri,
-};
+use crate::filter::problem_json::config::MAX_BODY_BYTES;
+use crate::filter::problem_json::statuses::{Statuses, three_digits};
+use crate::filter::problem_json::types::{A_URI, Types, uri};
 use crate::filter::problem_json::url::UrlPrefix;
 use crate::filter::problem_json::{
     Detail, Instance, InvalidUtf8, Parts, ProblemJson, Title, Trace,

@@ -1,7 +1,8 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 
-use super::config::{Statuses, Types, uri};
+use super::statuses::Statuses;
+use super::types::{Types, uri};
 use crate::config::HashKey;
 use crate::policy::Policy;
 
