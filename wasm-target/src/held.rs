@@ -25,7 +25,7 @@ pub(crate) struct Held {
 pub(crate) struct HeldStream {
     /// Its root context.
     pub(crate) root: u32,
-    pub(crate) stream: Stream,
+    pub(crate) stream: Box<Stream>,
     /// The response has come from elsewhere: there is nothing to let go on any more.
     pub(crate) over: bool,
 }
@@ -57,7 +57,7 @@ impl Sent {
 
 impl Held {
     /// Holds a request.
-    pub(crate) fn hold(&self, id: u32, root: u32, stream: Stream) {
+    pub(crate) fn hold(&self, id: u32, root: u32, stream: Box<Stream>) {
         let held = HeldStream { root, stream, over: false };
         self.streams.borrow_mut().insert(id, held);
     }

@@ -27,14 +27,15 @@ pub(crate) struct Streams {
     bytes: usize,
     /// How much of it may be until the next sweep.
     limit_bytes: usize,
-    spare: Vec<Stream>,
+    #[expect(clippy::vec_box, reason = "streams go from hand to hand, and are not small")]
+    spare: Vec<Box<Stream>>,
 }
 
 /// What there is to know of a stream when its response comes, or more of it.
 #[derive(Debug)]
 pub(crate) enum Memory {
     /// The request went on.
-    Forwarded(Stream),
+    Forwarded(Box<Stream>),
     /// The response is our own reply, and complete.
     Replied,
     /// The fields of the response have gone on, and its content is replaced. Where that is done, the
@@ -47,7 +48,7 @@ pub(crate) enum Memory {
 /// A response whose content is replaced.
 #[derive(Debug)]
 pub(crate) struct Replaced {
-    pub(crate) stream: Stream,
+    pub(crate) stream: Box<Stream>,
     /// How many bytes of content are still to come, where the response has said so.
     pub(crate) left: Option<usize>,
     /// Trailers may follow: until its new content is written it has to be held.
@@ -77,12 +78,12 @@ impl Default for Streams {
 
 impl Streams {
     /// A stream as new, with memory of an earlier one.
-    pub(crate) fn fresh(&mut self) -> Stream {
+    pub(crate) fn fresh(&mut self) -> Box<Stream> {
         self.spare.pop().unwrap_or_default()
     }
 
     /// Takes back what [`Streams::fresh`] gave.
-    pub(crate) fn retire(&mut self, mut stream: Stream) {
+    pub(crate) fn retire(&mut self, mut stream: Box<Stream>) {
         if self.spare.len() < SPARE_STREAMS {
             stream.clear();
             self.spare.push(stream);

@@ -172,7 +172,7 @@ impl<X: FilterSet> Vm<X> {
         &self,
         root: &Root<X>,
         id: u32,
-        mut stream: Stream,
+        mut stream: Box<Stream>,
         answer: Answer<'s>,
         host: &WasmHost<'_>,
     ) -> Option<Answer<'s>> {
@@ -233,7 +233,7 @@ impl<X: FilterSet> Vm<X> {
 
     /// The request is held and goes nowhere, whatever follows of it.
     fn hold_for_good(&self, id: u32) {
-        self.held.hold(id, NO_ROOT, Stream::default());
+        self.held.hold(id, NO_ROOT, Box::default());
     }
 }
 

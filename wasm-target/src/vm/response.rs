@@ -167,7 +167,7 @@ impl<X: FilterSet> Vm<X> {
 
 impl Replaced {
     /// `lines`: the fields of the response, as they came.
-    fn begin(stream: Stream, lines: Pairs<'_>) -> Self {
+    fn begin(stream: Box<Stream>, lines: Pairs<'_>) -> Self {
         let has = |name| lines.values(name).next().is_some();
         let mut lengths = lines.values(b"content-length");
         let left = lengths.next().and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
