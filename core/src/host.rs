@@ -137,6 +137,12 @@ pub trait Host {
 
     /// Has the route chosen anew, after request fields were edited. proxy-wasm does so by itself.
     fn reroute(&mut self);
+
+    /// Is told what the chain does, by whoever explains it; every other host lets it be.
+    #[cfg(feature = "explain")]
+    fn explain(&self, say: impl FnOnce() -> crate::explain::Act) {
+        let _ = say;
+    }
 }
 
 /// A header section of the stream.

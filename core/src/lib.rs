@@ -38,6 +38,8 @@ pub mod config;
 mod content;
 mod credentials;
 mod denial;
+#[cfg(feature = "explain")]
+pub mod explain;
 mod fields;
 pub mod filter;
 mod flow;

@@ -1,5 +1,7 @@
 //! Filters to one answer: the chain, and the one door that requests go through.
 
+#[cfg(feature = "explain")]
+mod explain;
 mod load;
 mod own_reply;
 mod step;
@@ -235,6 +237,8 @@ impl<X: FilterSet> Policy<X> {
                 Some((_, flow)) => (Ok(true), flow),
                 None => {
                     let applies = step.applies(host, &scratch.arrival);
+                    #[cfg(feature = "explain")]
+                    step.explain(host, &scratch.arrival, applies, refused.is_none());
                     let flow = match applies {
                         _ if refused.is_some() || !step.phases.request() => Flow::Continue,
                         Ok(false) => continue,
@@ -347,6 +351,8 @@ impl<X: FilterSet> Policy<X> {
         let mut replacing: Option<Box<Replacing>> = None;
         for (index, step) in self.steps.iter().enumerate().rev() {
             let applies = step.when.is_none() || stream.applies & bit(index) != 0;
+            #[cfg(feature = "explain")]
+            step.explain_response(host, applies);
             if applies && step.phases.response() {
                 let kept = stream.kept(index, step.kept_fields());
                 let observed = stream.observed & bit(index) != 0;

@@ -32,6 +32,11 @@ impl Redaction {
         self.names = secrets.to_vec();
     }
 
+    #[cfg(feature = "explain")]
+    pub(crate) fn patterns(&self) -> &[NamePattern] {
+        &self.patterns
+    }
+
     pub(crate) fn of(&self, name: &[u8]) -> Secrecy {
         let secret = is_secret(name)
             || self.names.iter().any(|secret| secret.as_bytes() == name)
@@ -63,6 +68,7 @@ const URIS: [&[u8]; 4] = [b":path", b"location", b"referer", b"x-envoy-original-
 
 /// A field name, or its start or end.
 #[derive(Debug)]
+#[cfg_attr(feature = "explain", derive(Clone))]
 pub(crate) struct NamePattern {
     text: Box<[u8]>,
     open_start: bool,

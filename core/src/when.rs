@@ -1,5 +1,8 @@
 //! `when`: the requests that a filter, or a rule of one, is for.
 
+#[cfg(feature = "explain")]
+mod explain;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -90,6 +93,7 @@ pub(crate) struct HeaderFields {
 
 /// A compiled condition.
 #[derive(Debug)]
+#[cfg_attr(feature = "explain", derive(Clone))]
 pub(crate) struct When {
     hosts: Box<[HostPattern]>,
     methods: Box<[Box<[u8]>]>,
@@ -100,6 +104,7 @@ pub(crate) struct When {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "explain", derive(Clone))]
 pub(crate) enum PathMatch {
     Exact(Box<[u8]>),
     Prefix(Box<[u8]>),
@@ -108,12 +113,14 @@ pub(crate) enum PathMatch {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "explain", derive(Clone))]
 struct HeaderMatch {
     name: FieldName,
     value: ValueMatch,
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "explain", derive(Clone))]
 enum ValueMatch {
     Present,
     Absent,

@@ -1,5 +1,8 @@
 //! `basic_auth`: HTTP Basic authentication (RFC 7617).
 
+#[cfg(feature = "explain")]
+mod explain;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -189,8 +192,16 @@ impl BasicAuth {
         let mut paths = Vec::with_capacity(rules.len());
         let rules = rules.into_iter().map(|rule| {
             let mut when = rule.when;
+            #[cfg(feature = "explain")]
+            let whole = when.clone();
             let indexed = when.as_mut().and_then(When::take_indexable_paths);
-            let rule = Rule { when, indexed: indexed.is_some(), challenge: [rule.challenge] };
+            let rule = Rule {
+                when,
+                #[cfg(feature = "explain")]
+                whole,
+                indexed: indexed.is_some(),
+                challenge: [rule.challenge],
+            };
             paths.push(indexed);
             rule
         });
@@ -319,6 +330,9 @@ impl BasicAuth {
 #[derive(Debug)]
 struct Rule {
     when: Option<When>,
+    /// With all of its conditions.
+    #[cfg(feature = "explain")]
+    whole: Option<When>,
     /// Whether the conditions on the path are in the index, not in `when`.
     indexed: bool,
     challenge: [Field; 1],

@@ -156,6 +156,13 @@ impl Filter for LogHeaders {
     }
 }
 
+#[cfg(feature = "explain")]
+impl LogHeaders {
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.redact
+    }
+}
+
 fn selection(
     names: Option<Vec<String>>,
     at: &Pointer<'_>,

@@ -14,6 +14,8 @@ pub(crate) use detail::{Detail, InvalidUtf8};
 
 use crate::config::{Load, Pointer};
 use crate::content::{Content, Replacement};
+#[cfg(feature = "explain")]
+use crate::explain::Act;
 use crate::fields::{FieldName, FieldValue};
 use crate::filter::{Filter, Phases, Response};
 use crate::host::{Edit, Host, Section};
@@ -99,9 +101,13 @@ impl Filter for ProblemJson {
 
     fn on_response<H: Host>(&self, host: &mut H, response: &mut Response<'_>) {
         let Some(status) = status(host).filter(|status| self.parts.statuses.have(*status)) else {
+            #[cfg(feature = "explain")]
+            host.explain(|| Act::LeftAlone("its status is not among `statuses`"));
             return;
         };
         if !is_replaceable(host) || !self.is_for(response) {
+            #[cfg(feature = "explain")]
+            host.explain(|| left_alone(host));
             return;
         }
         let has_content = response.is_own_reply || !is_of_method(response, b"HEAD");
@@ -215,6 +221,15 @@ fn is_replaceable<H: Host>(host: &H) -> bool {
 fn is_readable<H: Host>(host: &H) -> bool {
     let mut codings = host.values(Section::Response, FieldName::CONTENT_ENCODING);
     codings.all(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(feature = "explain")]
+fn left_alone<H: Host>(host: &H) -> Act {
+    Act::LeftAlone(if is_replaceable(host) {
+        "the request is gRPC, or none that the filter is for"
+    } else {
+        "it is a problem already, an event stream or gRPC"
+    })
 }
 
 fn is_of_method(response: &Response<'_>, method: &[u8]) -> bool {

@@ -226,4 +226,8 @@ impl<H: Host> Host for ReplyHost<'_, '_, H> {
         self.host.note(key, value);
     }
     fn reroute(&mut self) {}
+    #[cfg(feature = "explain")]
+    fn explain(&self, say: impl FnOnce() -> crate::explain::Act) {
+        self.host.explain(say);
+    }
 }

@@ -11,6 +11,8 @@ use crate::arrival::{Arrival, Looks};
 use crate::callout::{Callout, CalloutId, DispatchError, Errand, Event, Outcome};
 use crate::content::{Content, Replacement};
 use crate::denial::Denial;
+#[cfg(feature = "explain")]
+use crate::explain::Act;
 use crate::fields::FieldName;
 use crate::filter::log_headers::RequestId;
 use crate::filter::{FilterSet, Home, Phases, Request, Response};
@@ -63,7 +65,7 @@ pub(super) struct Step<X> {
     /// Metrics of this step: `allowed`, `observed`, one for each denial, then the filter's own.
     metrics: u32,
     pub(super) home: Home,
-    index: usize,
+    pub(super) index: usize,
     pub(super) denials: Vec<Denial>,
     /// Request fields that its response phase needs.
     kept: Vec<FieldName>,
@@ -326,6 +328,10 @@ impl<X: FilterSet> Step<X> {
     ) {
         let mut view = self.view(host);
         each!(&self.kind, f => f.on_response(&mut view, response));
+        #[cfg(feature = "explain")]
+        if response.replacement.is_some() {
+            view.explain(|| Act::Content { held_back: self.mode == Mode::Observe });
+        }
         let held_back = match self.mode {
             Mode::Observe => response.replacement.take().is_some() || view.held_back,
             Mode::Enforce => {
@@ -444,6 +450,8 @@ impl<H: Host> Host for StepHost<'_, H> {
         self.host.leave(slot, value);
     }
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
+        #[cfg(feature = "explain")]
+        self.host.explain(|| Act::edit(section, edit, self.mode == Mode::Observe));
         match self.mode {
             Mode::Observe => self.held_back = true,
             Mode::Enforce => {
@@ -459,5 +467,9 @@ impl<H: Host> Host for StepHost<'_, H> {
     }
     fn reroute(&mut self) {
         self.edited |= self.mode == Mode::Enforce;
+    }
+    #[cfg(feature = "explain")]
+    fn explain(&self, say: impl FnOnce() -> Act) {
+        self.host.explain(say);
     }
 }

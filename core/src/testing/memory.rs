@@ -9,8 +9,12 @@ use core::cell::RefCell;
 use core::fmt;
 
 use super::corpus::FieldLines;
+#[cfg(feature = "explain")]
+use super::record::Record;
 use super::world::{Sender, StreamNumber, World};
 use crate::callout::{Callout, CalloutId, DispatchError, Errand};
+#[cfg(feature = "explain")]
+use crate::explain::Act;
 use crate::host::{Attribute, Edit, Host, Level, Metric, Section, UnixTime};
 use crate::store::{Shard, Slot, StoreId};
 
@@ -40,6 +44,9 @@ pub struct MemoryHost {
     gauges: RefCell<BTreeMap<usize, i64>>,
     recorded: RefCell<Vec<(usize, u64)>>,
     log: RefCell<Vec<LogLine>>,
+    /// What happens, where somebody wants to know.
+    #[cfg(feature = "explain")]
+    pub(super) records: RefCell<Option<Vec<Record>>>,
 }
 
 impl MemoryHost {
@@ -68,6 +75,12 @@ impl MemoryHost {
         self.counters.borrow().get(&counter).copied().unwrap_or_default()
     }
 
+    fn asked(&self, sent: Result<CalloutId, DispatchError>) -> Result<CalloutId, DispatchError> {
+        #[cfg(feature = "explain")]
+        self.record(|| Record::Asked(sent));
+        sent
+    }
+
     fn section(&self, section: Section) -> &FieldLines {
         match section {
             Section::Request => &self.request,
@@ -89,9 +102,13 @@ impl Host for MemoryHost {
         self.level.is_some_and(|least| least <= level)
     }
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {
+        #[cfg(feature = "explain")]
+        self.record(|| Record::Logged(level, message.to_string()));
         self.log.borrow_mut().push((level, message.to_string()));
     }
     fn add(&self, counter: Metric, n: u64) {
+        #[cfg(feature = "explain")]
+        self.record(|| Record::Counted(counter.index(), n));
         let mut counters = self.counters.borrow_mut();
         let count = counters.entry(counter.index()).or_default();
         *count = count.saturating_add(n);
@@ -108,7 +125,7 @@ impl Host for MemoryHost {
         self.recorded.borrow_mut().push((histogram.index(), value));
     }
     fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, DispatchError> {
-        self.world.send(callout, Sender::Stream(self.number))
+        self.asked(self.world.send(callout, Sender::Stream(self.number)))
     }
     fn send_out(&self, callout: &Callout<'_>, errand: Errand) -> Result<(), DispatchError> {
         self.world.send(callout, Sender::Errand(errand)).map(|_| ())
@@ -137,6 +154,8 @@ impl Host for MemoryHost {
         self.world.leave(slot, value);
     }
     fn edit(&mut self, section: Section, edit: Edit<'_>) {
+        #[cfg(feature = "explain")]
+        self.record(|| Record::of_edit(section, edit));
         let lines = match section {
             Section::Request => &mut self.request,
             Section::Response => &mut self.response,
@@ -153,9 +172,15 @@ impl Host for MemoryHost {
         }
     }
     fn note(&mut self, key: &str, value: &[u8]) {
+        #[cfg(feature = "explain")]
+        self.record(|| Record::Noted(key.to_owned(), value.to_vec()));
         self.notes.insert(key.to_owned(), value.to_vec());
     }
     fn reroute(&mut self) {
         self.reroutes = self.reroutes.saturating_add(1);
+    }
+    #[cfg(feature = "explain")]
+    fn explain(&self, say: impl FnOnce() -> Act) {
+        self.record(|| Record::Said(say()));
     }
 }

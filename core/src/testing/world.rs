@@ -30,6 +30,8 @@ pub struct World {
     pub woken: RefCell<Vec<StreamNumber>>,
     /// Why no callout can be started, if none can.
     pub down: Cell<Option<DispatchError>>,
+    /// Whether each cluster exists, the one too that cases call missing.
+    pub has_all_clusters: Cell<bool>,
     /// What was left in slots; `None` on a host that has none.
     pub slots: RefCell<Option<Slots>>,
     stores: RefCell<Vec<Vec<Shard<StreamNumber>>>>,
@@ -78,7 +80,7 @@ impl World {
         if let Some(error) = self.down.get() {
             return Err(error);
         }
-        if callout.cluster == NO_CLUSTER {
+        if callout.cluster == NO_CLUSTER && !self.has_all_clusters.get() {
             return Err(DispatchError::NoCluster);
         }
         let id = CalloutId(self.sent.get().saturating_add(1));
