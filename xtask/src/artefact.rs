@@ -9,7 +9,8 @@ use pintle_core::testing::corpus::Engine;
 use crate::cargo::Workspace;
 use crate::guard;
 
-const WASM_TRIPLE: &str = "wasm32-wasip1";
+/// Rust's target of the wasm module.
+pub(crate) const WASM_TRIPLE: &str = "wasm32-wasip1";
 
 /// What is built from this repository to be loaded into Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +76,7 @@ pub(crate) fn exports(file: &Path) -> Result<Vec<String>> {
 }
 
 async fn build_wasm(workspace: &Workspace) -> Result<()> {
-    add_wasm_target(workspace).await?;
+    add_target(workspace, WASM_TRIPLE).await?;
     let files =
         [(Artefact::Wasm.file(workspace), Table::Whole), (headers_file(workspace), Table::Headers)];
     let [(whole, _), (headers, _)] = &files;
@@ -117,17 +118,17 @@ fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("writing {}", file.display()))
 }
 
-/// Has rustup add the wasm target if it is not there. Without rustup Cargo says what is missing.
-async fn add_wasm_target(workspace: &Workspace) -> Result<()> {
+/// Has rustup add a target if it is not there. Without rustup Cargo says what is missing.
+pub(crate) async fn add_target(workspace: &Workspace, triple: &str) -> Result<()> {
     let mut list = guard::command("rustup");
     list.args(["target", "list", "--installed"]).current_dir(&workspace.root);
     let Ok(output) = list.output().await else { return Ok(()) };
     let installed = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() || installed.lines().any(|line| line.trim() == WASM_TRIPLE) {
+    if !output.status.success() || installed.lines().any(|line| line.trim() == triple) {
         return Ok(());
     }
-    println!("adding the Rust target {WASM_TRIPLE}");
+    println!("adding the Rust target {triple}");
     let mut add = guard::command("rustup");
-    add.args(["target", "add", WASM_TRIPLE]).current_dir(&workspace.root);
-    guard::succeed(add, &format!("rustup target add {WASM_TRIPLE}")).await
+    add.args(["target", "add", triple]).current_dir(&workspace.root);
+    guard::succeed(add, &format!("rustup target add {triple}")).await
 }

@@ -7,6 +7,7 @@ mod authority;
 mod bench;
 mod bootstrap;
 mod cargo;
+mod chart;
 mod client;
 mod clusters;
 mod corpus;
@@ -21,19 +22,23 @@ mod grpc;
 mod guard;
 mod identity;
 mod log;
+mod manifests;
 mod mesh;
 mod metrics;
 mod miri;
 mod oauth;
 mod own_filter;
+mod package;
 mod panics;
 mod payload;
 mod problems;
 mod process;
 mod script;
+mod site;
 mod stats;
 mod suite;
 mod table;
+mod tools;
 mod traffic;
 mod trial;
 mod updates;
@@ -64,6 +69,10 @@ enum Verb {
     Test(suite::Options),
     /// Measures what each way to run a filter costs, side by side on one Envoy.
     Bench(bench::Options),
+    /// Makes the images in dist/oci/, and pushes them.
+    Package(package::Options),
+    /// Makes a site of the documentation, in target/site/html/.
+    Site,
     /// Runs a command that is killed when this process goes.
     #[command(name = guard::VERB, hide = true)]
     Guard {
@@ -120,6 +129,8 @@ async fn work(verb: Verb) -> Result<ExitCode> {
         Verb::Demo(options) => demo::run(options).await,
         Verb::Test(options) => suite::run(options).await,
         Verb::Bench(options) => bench::run(options).await,
+        Verb::Package(options) => package::run(options).await,
+        Verb::Site => site::make().await,
         Verb::Guard { .. } => Ok(ExitCode::FAILURE),
     }
 }

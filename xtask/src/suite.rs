@@ -12,8 +12,8 @@ use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::{self, Envoy};
 use crate::{
-    artefact, bench, corpus, crates, deploy, documents, exchange, fuzz, grpc, identity, metrics,
-    miri, oauth, own_filter, panics, problems, traffic, updates,
+    artefact, bench, chart, corpus, crates, deploy, documents, exchange, fuzz, grpc, identity,
+    manifests, metrics, miri, oauth, own_filter, package, panics, problems, site, traffic, updates,
 };
 
 /// What `cargo xtask test` is told.
@@ -41,6 +41,10 @@ const SUITES: &[Suite] = &[
     Suite("grpc", Runs::OnEnvoy(|ground, envoy| Box::pin(grpc::run(ground, envoy)))),
     Suite("documents", Runs::OnEnvoy(|ground, envoy| Box::pin(documents::run(ground, envoy)))),
     Suite("deploy", Runs::OnEnvoy(|ground, envoy| Box::pin(deploy::run(ground, envoy)))),
+    Suite("manifests", Runs::OnEnvoy(|ground, envoy| Box::pin(manifests::run(ground, envoy)))),
+    Suite("chart", Runs::OnEnvoy(|ground, envoy| Box::pin(chart::run(ground, envoy)))),
+    Suite("package", Runs::OnEnvoy(|ground, envoy| Box::pin(package::test(ground, envoy)))),
+    Suite("site", Runs::Once(|ground| Box::pin(site::run(ground)))),
     Suite("metrics", Runs::OnEnvoy(|ground, envoy| Box::pin(metrics::run(ground, envoy)))),
     Suite("updates", Runs::OnEnvoy(|ground, envoy| Box::pin(updates::run(ground, envoy)))),
     Suite("identity", Runs::OnEnvoy(|ground, envoy| Box::pin(identity::run(ground, envoy)))),

