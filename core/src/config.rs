@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::{ConfigError, ConfigErrors, Refusal};
 pub(crate) use json::Json;
+pub use plugins::PLUGIN_KEYS;
 pub use pointer::Pointer;
 
 use crate::fields::FieldName;

@@ -2,7 +2,7 @@
 //! pieces of these, such as an `EnvoyFilter` has.
 
 use super::carrier::{Artefact, Carrier, Names};
-use super::form::{Form, reads_like_pintle};
+use super::form::{self, Form};
 use super::{Found, Survey, Unreadable, Within};
 use crate::tree::{self, Node, Syntax};
 
@@ -137,5 +137,5 @@ fn add(
 fn is_pintles(document: &str) -> bool {
     let text = crate::place::Text::of_file(document);
     let nodes = tree::read(&text, Syntax::Json).unwrap_or_default();
-    nodes.iter().any(|node| !node.members().is_empty() && reads_like_pintle(node))
+    nodes.iter().any(form::is_pintles)
 }

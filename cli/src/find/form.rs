@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pintle_core::config::PLUGIN_KEYS;
 
 use super::{Outline, Unreadable};
 use crate::place::Position;
@@ -15,26 +16,19 @@ pub(super) struct Form {
     pub(super) broken_at: Option<Position>,
 }
 
-/// Keys of documents that Pintle reads, its own ones first.
-const KEYS: [&str; 11] = [
-    "filters",
-    "paths",
-    "deny",
-    "basic_auth_rules",
-    "auth_cluster_name",
-    "auth_authority",
-    "targetURLPrefixes",
-    "startStatusCode",
-    "endStatusCode",
-    "problemTypeURIMap",
-    "problemTitle",
-];
+/// Keys of documents in Pintle's own form.
+const OWN_KEYS: [&str; 3] = ["filters", "paths", "deny"];
 
 /// Whether it is a document that Pintle reads, right or wrong.
 pub(super) fn reads_like_pintle(node: &Node<'_>) -> bool {
     let members = node.members();
-    let known = members.iter().any(|member| KEYS.contains(&member.key.as_str()));
-    node.is_object() && (known || members.is_empty())
+    node.is_object() && (members.is_empty() || is_pintles(node))
+}
+
+/// Whether it has a key that tells that it is one.
+pub(super) fn is_pintles(node: &Node<'_>) -> bool {
+    let is_known = |key: &str| OWN_KEYS.contains(&key) || PLUGIN_KEYS.contains(&key);
+    node.is_object() && node.members().iter().any(|member| is_known(&member.key))
 }
 
 impl Form {

@@ -1,7 +1,7 @@
 //! Resources of Kubernetes that have a configuration in them.
 
 use super::carrier::{Artefact, Carrier, Names};
-use super::form::{Form, reads_like_pintle};
+use super::form::{Form, is_pintles};
 use super::{Found, Survey, Unreadable, Within, document, envoy, shown, unique};
 use crate::tree::{self, Member, Node, Syntax};
 
@@ -143,11 +143,6 @@ fn add(form: Form, known: bool, carrier: Carrier, within: &Within<'_>, survey: &
     } else {
         survey.others.push(within.to_string());
     }
-}
-
-/// Whether a configuration for code of no name is one of Pintle's.
-fn is_pintles(config: &Node<'_>) -> bool {
-    !config.members().is_empty() && reads_like_pintle(config)
 }
 
 /// Values that are YAML or JSON in turn.

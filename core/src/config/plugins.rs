@@ -34,7 +34,7 @@ pub(crate) fn read(
     load: &mut Load,
 ) -> Option<Option<Plugin>> {
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
-    let key = KEYS.into_iter().find(|key| has(key))?;
+    let key = PLUGIN_KEYS.into_iter().find(|key| has(key))?;
     if has("filters") {
         let expected = "no `filters` beside it: this is the whole document of another plug-in";
         load.refuse(&Pointer::Root.key(key), Refusal::Unacceptable { expected });
@@ -56,8 +56,8 @@ pub(crate) fn read(
     })
 }
 
-/// Fields that tell whose document it is.
-const KEYS: [&str; 8] = [
+/// Fields that tell which plug-in's document it is.
+pub const PLUGIN_KEYS: [&str; 8] = [
     "basic_auth_rules",
     "auth_cluster_name",
     "auth_authority",
