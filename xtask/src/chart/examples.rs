@@ -14,6 +14,7 @@ use super::{FILES, HELM, rendered};
 use crate::envoy::Envoy;
 use crate::manifests::{self, Definitions};
 use crate::suite::{Ground, Tally};
+use crate::yaml;
 
 const TABLE: &str = include_str!("examples.toml");
 
@@ -125,7 +126,7 @@ async fn render(
     helm.lint(file).await?;
     let text = helm.template(file, &[]).await?;
     definitions.check(&text)?;
-    let objects = rendered::documents(&text)?;
+    let objects = yaml::documents(&text)?;
     let problems = manifests::discovery(&objects);
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     let named: BTreeMap<String, &Value> =
@@ -169,7 +170,7 @@ pub(super) struct Rendered {
 /// The configurations in a values file: of each policy, or the one.
 fn written(file: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
-    let values = rendered::documents(&text)?;
+    let values = yaml::documents(&text)?;
     let values = values.first().context("no values")?;
     let Some(policies) = values["policies"].as_object() else {
         return Ok(vec![values["config"].clone()]);

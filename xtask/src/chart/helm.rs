@@ -6,10 +6,9 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use super::rendered;
 use crate::cargo::Workspace;
 use crate::mesh::make_empty;
-use crate::{guard, tools};
+use crate::{guard, tools, yaml};
 
 const PACKAGE: &str = "helm.sh/helm/v3/cmd/helm@v3.22.0";
 
@@ -82,7 +81,7 @@ impl Helm {
             bail!("{}", String::from_utf8_lossy(&output.stderr));
         }
         let text = String::from_utf8(output.stdout).context("the notes are not UTF-8")?;
-        let documents = rendered::documents(&text)?;
+        let documents = yaml::documents(&text)?;
         let notes = documents.first().and_then(|document| document["notes"].as_str());
         notes.map(str::to_owned).context("there are no notes")
     }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
 use super::helm::Helm;
-use super::rendered::{documents, name};
+use super::rendered::name;
 use crate::manifests::Definitions;
+use crate::yaml;
 
 pub(super) const NAME: &str = "five hundred services in one release";
 
@@ -45,7 +46,7 @@ pub(super) async fn run(helm: &Helm, definitions: &Definitions) -> Result<()> {
     });
     let text = helm.template(&helm.values("hundreds", &values.to_string())?, &[]).await?;
     definitions.check(&text)?;
-    let objects = documents(&text)?;
+    let objects = yaml::documents(&text)?;
     let names: BTreeSet<String> = objects.iter().map(name).collect();
     ensure!(names.len() == SERVICES && objects.len() == SERVICES, "{} names", names.len());
     for object in &objects {

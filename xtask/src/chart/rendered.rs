@@ -1,13 +1,6 @@
 //! What Helm has rendered.
 
-use anyhow::{Context, Result};
 use serde_json::Value;
-
-/// The documents of a YAML text, without those that are empty.
-pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).context("reading YAML")?;
-    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
-}
 
 /// `WasmPlugin shop/pintle`.
 pub(super) fn name(object: &Value) -> String {
@@ -53,6 +46,5 @@ mod tests {
     fn names() {
         let object = json!({"kind": "WasmPlugin", "metadata": {"name": "a", "namespace": "b"}});
         assert_eq!(name(&object), "WasmPlugin b/a");
-        assert_eq!(documents("---\n---\na: 1\n").unwrap(), [json!({"a": 1})]);
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::helm::CHART;
-use super::rendered;
+use crate::yaml;
 
 const DOCUMENT: &str = "docs/helm.md";
 
@@ -98,7 +98,7 @@ fn difference(rows: &BTreeMap<String, String>, defaults: &BTreeMap<String, Strin
 fn yaml(file: &Path) -> Result<Value> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    let documents = rendered::documents(&text).with_context(|| format!("{}", file.display()))?;
+    let documents = yaml::documents(&text).with_context(|| format!("{}", file.display()))?;
     documents.into_iter().next().with_context(|| format!("{} is empty", file.display()))
 }
 

@@ -8,7 +8,8 @@ use pintle_core::testing::corpus::{Plan, load_dir};
 use serde_json::{Value, json};
 
 use super::helm::Helm;
-use super::rendered::{documents, same};
+use super::rendered::same;
+use crate::yaml;
 
 pub(super) const NAME: &str = "every configuration of the corpus arrives as it was written";
 
@@ -44,7 +45,8 @@ pub(super) async fn run(root: &Path, helm: &Helm) -> Result<()> {
     let values = json!({"image": {"registry": "registry.example.com"}, "policies": policies});
     let file = helm.values("corpus", &values.to_string())?;
     for (kind, place) in KINDS {
-        let objects = documents(&helm.template(&file, &[&format!("kind={:?}", kind)]).await?)?;
+        let objects =
+            yaml::documents(&helm.template(&file, &[&format!("kind={:?}", kind)]).await?)?;
         ensure!(objects.len() == written.len(), "{kind}: {} objects", objects.len());
         for object in objects {
             let name = object["metadata"]["name"].as_str().context("an object without a name")?;

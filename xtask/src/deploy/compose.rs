@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::site::{Around, FOLDER, needs, prepare, read};
-use super::{document, schema, yaml};
+use super::{document, schema};
 use crate::client;
 use crate::envoy::Envoy;
 use crate::suite::{Ground, Tally};
-use crate::tools;
+use crate::{tools, yaml};
 
 const FILE: &str = "compose.yaml";
 /// Has the schema of the specification.

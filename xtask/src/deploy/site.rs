@@ -12,7 +12,7 @@ use tokio::process::Child;
 use tokio::time::Instant;
 
 use super::document::{Act, Step};
-use super::{shown, yaml};
+use super::shown;
 use crate::admin::Admin;
 use crate::artefact::Artefact;
 use crate::client;
@@ -21,6 +21,7 @@ use crate::guard;
 use crate::log::{Log, Mark};
 use crate::mesh::{make_empty, started};
 use crate::suite::Ground;
+use crate::yaml;
 
 /// Where the files expect the artefacts, and what else they load.
 pub(super) const INSTALLED: &str = "/etc/envoy/";

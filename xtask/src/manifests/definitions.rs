@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{annotations, kubernetes, rules, schema, yaml};
+use super::{annotations, kubernetes, rules, schema};
 use crate::cargo::Workspace;
-use crate::tools;
+use crate::{tools, yaml};
 
 const ISTIO: &str = "istio.io/api@v1.31.1";
 const ENVOY_GATEWAY: &str = "github.com/envoyproxy/gateway@v1.9.1";

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::definitions::Definitions;
 use super::planes::{IMAGE, MODULE};
-use super::{annotations, mesh_config, yaml};
+use super::{annotations, mesh_config};
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::Envoy;
-use crate::guard;
+use crate::{guard, yaml};
 
 /// The folders below `deploy/` whose files are checked here.
 const FOLDERS: [&str; 2] = ["istio", "envoy-gateway"];

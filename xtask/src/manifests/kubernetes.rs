@@ -7,9 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
 use super::definitions::Kind;
-use super::yaml;
 use crate::cargo::Workspace;
-use crate::tools;
+use crate::{tools, yaml};
 
 const MODULE: &str = "k8s.io/client-go@v0.37.2";
 const FILE: &str = "applyconfigurations/internal/internal.go";

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::yaml;
+use crate::yaml;
 
 const FILES: [&str; 2] = ["mesh/v1alpha1/config.proto", "mesh/v1alpha1/proxy.proto"];
 /// The annotation with the ProxyConfig of a workload.

@@ -20,7 +20,7 @@ use super::platform::Platform;
 pub(crate) const GLIBC: (u32, u32) = (2, 31);
 
 /// Zig is a C compiler and linker with the headers of every glibc; the other calls it for Cargo.
-const ZIG: &str = "cargo-zigbuild==0.24.0\nziglang==0.17.1\n";
+const ZIG: &str = include_str!("zig.txt");
 
 /// What was built.
 pub(crate) struct Files {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::promql::Query;
-use crate::deploy::yaml;
+use crate::yaml;
 
 /// The rules of a file.
 #[derive(Debug)]
