@@ -2,7 +2,9 @@
 
 use std::process::Stdio;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::process::Command;
 
 use crate::guard;
@@ -10,16 +12,17 @@ use crate::suite::{Ground, Tally};
 
 const TOOLCHAIN: &str = "nightly";
 
-/// What Miri runs: the unsafe code is behind both ABIs, so the tests that drive it through the fakes
-/// there. The corpus goes the same ways, at hundreds of times the cost.
-const TESTS: [&[&str]; 3] = [
+/// What Miri runs, each at the same time as the others, for it uses one processor: the unsafe code is behind
+/// both ABIs, so the tests that drive it through the fakes there. The corpus goes the same ways, at
+/// hundreds of times the cost.
+const TESTS: [&[&str]; 4] = [
+    &["--package", "pintle-wasm", "--test", "vm"],
+    &["--package", "pintle-wasm", "--lib"],
     &["--package", "envoy-proxy-dynamic-modules-rust-sdk", "--features", "fakes", "--lib"],
-    &["--package", "pintle-wasm", "--lib", "--test", "vm"],
     &["--package", "pintle-dynamic-module", "--lib", "--test", "module", "--test", "content"],
 ];
 
-/// Runs it all, with the tests' output where ours goes. With `CI=true` a toolchain that has Miri is
-/// installed where there is none.
+/// Runs it all. With `CI=true` a toolchain that has Miri is installed where there is none.
 pub(crate) async fn run(ground: &Ground) -> Result<Tally> {
     let mut tally = Tally::default();
     if !has_miri().await {
@@ -34,16 +37,35 @@ pub(crate) async fn run(ground: &Ground) -> Result<Tally> {
             return Ok(tally);
         }
     }
-    for tests in TESTS {
-        let mut cargo = rustup(&["run", TOOLCHAIN, "cargo", "miri", "test"]);
-        // Artefacts of its own: those of another compiler would be built anew each time.
-        let target = ground.workspace.target.join("miri");
-        cargo.current_dir(&ground.workspace.root).arg("--target-dir").arg(target).args(tests);
-        let status = cargo.status().await.context("starting cargo miri")?;
-        let result = if status.success() { Ok(()) } else { Err(anyhow!("it ended with {status}")) };
+    let mut running: FuturesUnordered<_> =
+        TESTS.into_iter().map(|tests| interpret(ground, tests)).collect();
+    while let Some((tests, result)) = running.next().await {
         tally.record("miri", format!("cargo miri test {}", tests.join(" ")), result);
     }
     Ok(tally)
+}
+
+/// Runs some of them, and prints what they told when they are through.
+async fn interpret(
+    ground: &Ground,
+    tests: &'static [&'static str],
+) -> (&'static [&'static str], Result<()>) {
+    let mut cargo = rustup(&["run", TOOLCHAIN, "cargo", "miri", "test"]);
+    // Artefacts of its own: those of another compiler would be built anew each time.
+    let target = ground.workspace.target.join("miri");
+    cargo.current_dir(&ground.workspace.root).arg("--target-dir").arg(target).args(tests);
+    let result = match cargo.output().await {
+        Ok(output) => {
+            print!("{}", String::from_utf8_lossy(&output.stderr));
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            match output.status.success() {
+                true => Ok(()),
+                false => Err(anyhow!("it ended with {}", output.status)),
+            }
+        }
+        Err(error) => Err(Error::new(error).context("starting cargo miri")),
+    };
+    (tests, result)
 }
 
 async fn has_miri() -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use pintle_wasm::exports;
@@ -197,15 +198,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
     for Suite(name, runs) in suites {
         match runs {
-            Runs::Once(run) => {
-                println!("\n== {name}");
-                sum.take(name, run(&ground).await);
-            }
+            Runs::Once(run) => sum.take(name, run(&ground)).await,
             Runs::OnEnvoy(run) => {
                 for envoy in &envoys {
                     let name = format!("{name} on Envoy {}", envoy.version);
-                    println!("\n== {name}");
-                    sum.take(&name, run(&ground, envoy).await);
+                    sum.take(&name, run(&ground, envoy)).await;
                 }
             }
         }
@@ -214,11 +211,14 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
 }
 
 impl Tally {
-    fn take(&mut self, name: &str, result: Result<Self>) {
-        match result {
+    async fn take(&mut self, name: &str, suite: Running<'_>) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        match suite.await {
             Ok(tally) => self.add(tally),
             Err(error) => self.fail(name, format!("{error:#}")),
         }
+        println!("-- {name} took {} s", start.elapsed().as_secs());
     }
 
     fn report(&self) -> ExitCode {
