@@ -7,7 +7,7 @@ use pintle_cli::module::{Names, Table};
 use pintle_core::testing::corpus::Engine;
 
 use crate::cargo::Workspace;
-use crate::guard;
+use crate::{guard, tools};
 
 /// Rust's target of the wasm module.
 pub(crate) const WASM_TRIPLE: &str = "wasm32-wasip1";
@@ -82,7 +82,15 @@ async fn build_wasm(workspace: &Workspace) -> Result<()> {
     let [(whole, _), (headers, _)] = &files;
     println!("building {} and {}", whole.display(), headers.display());
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release", "--package", "pintle-wasm", "--target", WASM_TRIPLE]);
+    cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "pintle-wasm",
+        "--target",
+        WASM_TRIPLE,
+    ]);
     guard::succeed(cargo, "cargo build of the wasm module").await?;
     let built = workspace.target.join(WASM_TRIPLE).join("release").join("pintle_wasm.wasm");
     let bytes = std::fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
@@ -97,7 +105,7 @@ async fn build_wasm(workspace: &Workspace) -> Result<()> {
 async fn build_native(workspace: &Workspace) -> Result<()> {
     println!("building {}", Artefact::Native.file(workspace).display());
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release", "--package", "pintle-dynamic-module"]);
+    cargo.args(["build", "--release", "--locked", "--package", "pintle-dynamic-module"]);
     guard::succeed(cargo, "cargo build of the dynamic module").await?;
     let name = format!(
         "{}pintle_dynamic_module{}",
@@ -130,5 +138,5 @@ pub(crate) async fn add_target(workspace: &Workspace, triple: &str) -> Result<()
     println!("adding the Rust target {triple}");
     let mut add = guard::command("rustup");
     add.args(["target", "add", triple]).current_dir(&workspace.root);
-    guard::succeed(add, &format!("rustup target add {triple}")).await
+    tools::fetch(add, &format!("rustup target add {triple}")).await.map(drop)
 }

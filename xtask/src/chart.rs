@@ -15,6 +15,7 @@ use anyhow::Result;
 use crate::envoy::Envoy;
 use crate::manifests::Definitions;
 use crate::suite::{Ground, Tally};
+use crate::tools;
 use helm::Helm;
 
 /// Where passes are counted that need no Envoy.
@@ -37,14 +38,15 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     let helm = match Helm::find(&ground.workspace).await {
         Ok(helm) => helm,
         Err(error) => {
-            tally.skip("the chart", &format!("helm, which Go builds ({error:#})"))?;
+            let missing = format!("helm, which Go builds ({})", tools::absent(error)?);
+            tally.skip("the chart", &missing)?;
             return Ok(tally);
         }
     };
     let definitions = match Definitions::load(&ground.workspace).await {
         Ok(definitions) => definitions,
         Err(error) => {
-            let missing = format!("the custom resource definitions ({error:#})");
+            let missing = format!("the custom resource definitions ({})", tools::absent(error)?);
             tally.skip("what the chart renders", &missing)?;
             return Ok(tally);
         }

@@ -1,13 +1,14 @@
 //! The corpus on a real Envoy, through both artefacts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result};
 use pintle_core::testing::corpus::{Case, Engine, Mismatch, Plan, Refusal, load_dir, refusals};
 use tokio::task::JoinSet;
 
 use crate::artefact::Artefact;
-use crate::bootstrap::Listener;
+use crate::bootstrap::{self, Listener};
 use crate::cargo::Workspace;
 use crate::clusters;
 use crate::envoy::Envoy;
@@ -23,9 +24,19 @@ const WAITING_ROOMS: usize = 8;
 
 /// Runs every case on every artefact that this Envoy can load.
 pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
+    let file = |artefact: Artefact| (artefact, artefact.file(&ground.workspace));
+    on(ground, envoy, envoy.artefacts().into_iter().map(file).collect()).await
+}
+
+/// Runs every case on these files.
+pub(crate) async fn on(
+    ground: &Ground,
+    envoy: &Envoy,
+    files: BTreeMap<Artefact, PathBuf>,
+) -> Result<Tally> {
     let all = load_dir(ground.workspace.root.join("core/testdata")).map_err(Error::msg)?;
     let cases: Vec<&Case> = all.iter().filter(|case| ground.wants(&case.title())).collect();
-    let mut runs = Runs { ground, envoy, cases, outcomes: BTreeMap::new() };
+    let mut runs = Runs { ground, envoy, files, cases, outcomes: BTreeMap::new() };
     runs.exchanges().await?;
     runs.refusals().await?;
     Ok(runs.report())
@@ -34,6 +45,7 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
 struct Runs<'a> {
     ground: &'a Ground,
     envoy: &'a Envoy,
+    files: BTreeMap<Artefact, PathBuf>,
     cases: Vec<&'a Case>,
     /// What each case came to, by place in `cases`; no line: it passed.
     outcomes: BTreeMap<(usize, Artefact), Vec<String>>,
@@ -43,10 +55,9 @@ impl<'a> Runs<'a> {
     /// Cases with their place, each with each artefact that it is to run on.
     fn pairs(&self, wanted: impl Fn(&Plan) -> bool) -> Vec<(usize, &'a Case, Artefact)> {
         let cases = self.cases.iter().enumerate().filter(|(_, case)| wanted(&case.plan));
-        let artefacts = self.envoy.artefacts();
         cases
             .flat_map(|(place, &case)| {
-                artefacts.iter().map(move |&artefact| (place, case, artefact))
+                self.files.keys().map(move |&artefact| (place, case, artefact))
             })
             .filter(|(_, case, artefact)| case.engines.contains(&artefact.engine()))
             .collect()
@@ -58,11 +69,15 @@ impl<'a> Runs<'a> {
         let pairs = self.pairs(|plan| matches!(plan, Plan::Exchange(_)));
         let trial = |(place, case, artefact): (usize, &'a Case, Artefact)| {
             let name = format!("{}-{}", artefact.name(), listeners.len());
-            let make = || Listener::with(name, &self.ground.workspace, artefact, &case.config);
+            let make = || self.listener(name, artefact, case);
             let listener = listeners.entry((artefact, &case.config)).or_insert_with(make).clone();
             Trial { place, case: case.clone(), artefact, listener }
         };
         pairs.into_iter().map(trial).collect()
+    }
+
+    fn listener(&self, name: String, artefact: Artefact, case: &Case) -> Listener {
+        Listener::new(name, vec![bootstrap::filter(artefact, &self.files[&artefact], &case.config)])
     }
 
     /// Keys of values that any case expects.
@@ -126,7 +141,7 @@ impl<'a> Runs<'a> {
             Mesh::start(workspace, self.envoy, "corpus-refusals", listeners, &[]).await?;
         for (place, case, artefact) in pairs {
             let name = format!("{}-{place}", artefact.name());
-            let refused = Listener::with(name, workspace, artefact, &case.config);
+            let refused = self.listener(name, artefact, case);
             let update = mesh.update(&[plain.clone(), refused]).await;
             let outcome = update
                 .map(|update| refusals(case, (!update.accepted).then_some(update.log.as_str())));

@@ -14,7 +14,7 @@ const FEATURES: &str = "pintle-core/schema,pintle-core/testing,pintle-dynamic-mo
 pub(crate) async fn run(ground: &Ground) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut cargo = ground.workspace.cargo();
-    cargo.args(["test", "--workspace", "--no-fail-fast", "--features", FEATURES]);
+    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast", "--features", FEATURES]);
     cargo.args(ground.text());
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("starting cargo test")?;
     let output = child.stdout.take().context("the output of cargo test")?;

@@ -172,10 +172,8 @@ async fn fetch(workspace: &Workspace, version: Version) -> Result<Envoy> {
              platform? Else name an Envoy of your own in $ENVOY_BIN"
         )
     })?;
-    let program = installed(&home).with_context(|| {
-        format!("{}: the package has no envoy/_bin/envoy in it", home.display())
-    })?;
-    ask(&program).await
+    // The wrapper that the package puts on the path starts a Python first.
+    ask(&tools::installed(&home, "envoy/_bin/envoy")?).await
 }
 
 /// What pip is asked for: with the digests of its files, for a version that they are known of.
@@ -190,16 +188,6 @@ fn requirement(version: Version) -> String {
             .collect(),
         None => wanted,
     }
-}
-
-/// The program in an installed package; the wrapper that the package puts on the path starts a
-/// Python first.
-fn installed(home: &Path) -> Option<PathBuf> {
-    let pythons = std::fs::read_dir(home.join("lib")).ok()?;
-    pythons
-        .flatten()
-        .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
-        .find(|program| program.is_file())
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::clusters;
 use crate::envoy::Envoy;
 use crate::mesh::{Mesh, Setup, make_empty};
 use crate::suite::{Ground, Tally};
+use crate::tools;
 use files::{File, Form};
 use planes::Given;
 use uses::Use;
@@ -46,7 +47,7 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     let files = files::all(&ground.workspace.root.join("deploy"))?;
     match Definitions::load(&ground.workspace).await {
         Ok(definitions) => shape(ground, &definitions, &files, &mut tally),
-        Err(error) => tally.skip("the shape of manifests", &format!("{error:#}"))?,
+        Err(error) => tally.skip("the shape of manifests", &tools::absent(error)?)?,
     }
     for file in &files {
         if file.form == Form::Bootstrap && envoy.artefacts().contains(&Artefact::Native) {

@@ -50,7 +50,7 @@ async fn interpret(
     ground: &Ground,
     tests: &'static [&'static str],
 ) -> (&'static [&'static str], Result<()>) {
-    let mut cargo = rustup(&["run", TOOLCHAIN, "cargo", "miri", "test"]);
+    let mut cargo = rustup(&["run", TOOLCHAIN, "cargo", "miri", "test", "--locked"]);
     // Artefacts of its own: those of another compiler would be built anew each time.
     let target = ground.workspace.target.join("miri");
     cargo.current_dir(&ground.workspace.root).arg("--target-dir").arg(target).args(tests);

@@ -11,6 +11,7 @@ use crate::client;
 use crate::envoy::Envoy;
 use crate::mesh::{Exchange, Mesh, Setup};
 use crate::suite::{Ground, Tally};
+use crate::tools;
 use crate::upstream::Answer;
 
 const CLUSTER: &str = "authorization-server";
@@ -106,7 +107,7 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     let python = match server::python(&ground.workspace).await {
         Ok(python) => python,
         Err(error) => {
-            let missing = format!("idpyoidc, which takes python3 with venv, and PyPI ({error:#})");
+            let missing = format!("idpyoidc ({})", tools::absent(error)?);
             tally.skip("RFC 8693 with an authorization server", &missing)?;
             return Ok(tally);
         }

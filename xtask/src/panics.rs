@@ -1,7 +1,7 @@
 //! What a panic in a filter does to a real Envoy: on the module it costs one request, on proxy-wasm
 //! the worker's VM, and what comes of that is the `failure_policy`'s to say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -55,18 +55,30 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
         tally.record(place, "no file in dist/ panics on request", without(&shipped, &file));
         let filter = bootstrap::filter(artefact, &file, CONFIG);
         match artefact {
-            Artefact::Native => native(ground, envoy, filter, &mut tally).await?,
+            Artefact::Native => native(ground, envoy, "panics-module", filter, &mut tally).await?,
             Artefact::Wasm => wasm(ground, envoy, &filter, &mut tally).await?,
         }
     }
     Ok(tally)
 }
 
+/// What the other tests of the module show, for one that was built with the feature elsewhere.
+pub(crate) async fn of_module(
+    ground: &Ground,
+    envoy: &Envoy,
+    file: &Path,
+    tally: &mut Tally,
+) -> Result<()> {
+    let filter = bootstrap::filter(Artefact::Native, file, CONFIG);
+    native(ground, envoy, "panics-package", filter, tally).await
+}
+
 /// Builds an artefact with the feature, away from all others.
 async fn build(workspace: &Workspace, artefact: Artefact) -> Result<PathBuf> {
     let folder = workspace.target.join("xtask/panic");
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release", "--features", "test-panic"]).arg("--target-dir").arg(&folder);
+    cargo.args(["build", "--release", "--locked", "--features", "test-panic"]);
+    cargo.arg("--target-dir").arg(&folder);
     // It is never measured.
     cargo.args(["--config", "profile.release.lto=false"]);
     cargo.args(["--config", "profile.release.codegen-units=16"]);
@@ -91,8 +103,8 @@ async fn build(workspace: &Workspace, artefact: Artefact) -> Result<PathBuf> {
 }
 
 /// Only one of two files knows the field.
-fn without(shipped: &PathBuf, panicking: &PathBuf) -> Result<()> {
-    let knows = |file: &PathBuf| -> Result<bool> {
+pub(crate) fn without(shipped: &Path, panicking: &Path) -> Result<()> {
+    let knows = |file: &Path| -> Result<bool> {
         let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
         Ok(bytes.windows(FIELD.len()).any(|window| window == FIELD.as_bytes()))
     };
@@ -101,10 +113,16 @@ fn without(shipped: &PathBuf, panicking: &PathBuf) -> Result<()> {
     Ok(())
 }
 
-async fn native(ground: &Ground, envoy: &Envoy, filter: Value, tally: &mut Tally) -> Result<()> {
+async fn native(
+    ground: &Ground,
+    envoy: &Envoy,
+    label: &str,
+    filter: Value,
+    tally: &mut Tally,
+) -> Result<()> {
     let place = Artefact::Native.name();
     let listeners = [Listener::new(place, vec![filter])];
-    let mut mesh = Mesh::start(&ground.workspace, envoy, "panics-module", &listeners, &[]).await?;
+    let mut mesh = Mesh::start(&ground.workspace, envoy, label, &listeners, &[]).await?;
     for hook in ["request", "response"] {
         let name = format!("a panic in the {hook} hook costs that request");
         tally.record(place, name, contained(&mesh, place, hook).await);

@@ -46,25 +46,39 @@ pub(crate) async fn run(ground: &Ground) -> Result<Tally> {
     });
     tally.record("repository", "links and anchors of all Markdown", links);
     tally.record("repository", "the manifests in docs/migrating.md load", manifests(workspace));
+    if let Err(error) = built(workspace, &mut tally).await {
+        tally.skip("the site", &tools::absent(error)?)?;
+    }
+    Ok(tally)
+}
+
+/// That it builds, and that its links lead somewhere.
+async fn built(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    mdbook(workspace).await?;
+    let hyperlink = follow::hyperlink(workspace).await?;
     let built = build(workspace).await;
     if let Ok(pages) = &built {
-        let followed = follow::whole(workspace, pages).await;
+        let followed = follow::whole(&hyperlink, pages).await;
         tally.record("site", "links and anchors of all pages", followed);
     }
     tally.record("site", "the book builds", built.map(drop));
-    tally.record("site", "what is broken is found", follow::finds(workspace).await);
-    Ok(tally)
+    let finds = follow::finds(workspace, &hyperlink).await;
+    tally.record("site", "what is broken is found", finds);
+    Ok(())
 }
 
 /// Lays the pages out, has mdBook make HTML of them; gives the folder of that.
 async fn build(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target.join("site");
     book::lay_out(&workspace.root, &folder)?;
-    let mdbook = tools::cargo_program(workspace, "mdbook", MDBOOK, &MDBOOK_FLAGS).await?;
-    let mut build = guard::command(mdbook);
+    let mut build = guard::command(mdbook(workspace).await?);
     build.arg("build").arg(&folder);
     guard::succeed(build, "mdbook build").await?;
     Ok(folder.join("html"))
+}
+
+async fn mdbook(workspace: &Workspace) -> Result<PathBuf> {
+    tools::cargo_program(workspace, "mdbook", MDBOOK, &MDBOOK_FLAGS).await
 }
 
 /// The least number of configurations in manifests of `docs/migrating.md`.

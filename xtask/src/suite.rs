@@ -154,7 +154,8 @@ impl Tally {
         self.skipped.push(what);
     }
 
-    fn add(&mut self, other: Self) {
+    /// What came of a part of the suite.
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed.extend(other.failed);
         self.skipped.extend(other.skipped);

@@ -29,7 +29,7 @@ pub(super) async fn run(
     let folder = ground.workspace.root.join(FOLDER);
     let compose = yaml::one(&read(&folder.join(FILE))?)?;
     match tools::go_module(&ground.workspace, MODULE).await {
-        Err(error) => tally.skip("the schema of compose.yaml", &format!("{MODULE} ({error:#})"))?,
+        Err(error) => tally.skip("the schema of compose.yaml", &tools::absent(error)?)?,
         Ok(module) => {
             let result = schema::meets(&module.join(SCHEMA), &compose);
             tally.record("docker", "compose.yaml is what the specification asks for", result);

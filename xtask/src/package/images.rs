@@ -10,6 +10,7 @@ use crate::cargo::Workspace;
 use crate::mesh::make_empty;
 
 use super::builds::{Files, Native};
+use super::contents::Contents;
 use super::layer::{Entry, Layer, layer};
 use super::layout::{self, INDEX, Layout, MANIFEST};
 use super::origin::Origin;
@@ -23,6 +24,9 @@ const FILES: &str = "files";
 
 /// The licence, which goes wherever the files go.
 pub(crate) const LICENCE: &str = "LICENSE";
+
+/// The licences of all else that is in the files, which goes with it.
+pub(crate) const NOTICES: &str = "THIRD-PARTY-LICENSES";
 
 /// The media type of a layer that every container runtime knows.
 pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -71,7 +75,7 @@ pub(crate) enum Wasm {
     Headers,
 }
 
-/// All images.
+/// All images, in the order in which they are pushed: those that every registry takes first.
 pub(crate) const IMAGES: [Image; 5] = [
     Image {
         folder: "pintle",
@@ -86,6 +90,12 @@ pub(crate) const IMAGES: [Image; 5] = [
         content: Content::Compat(Wasm::Headers),
     },
     Image {
+        folder: "pintle-module",
+        suffix: "-module",
+        title: "libpintle.so",
+        content: Content::Module,
+    },
+    Image {
         folder: "pintle-oci-artifact",
         suffix: "-oci-artifact",
         title: "pintle.wasm",
@@ -96,12 +106,6 @@ pub(crate) const IMAGES: [Image; 5] = [
         suffix: "-headers-oci-artifact",
         title: "pintle-headers.wasm",
         content: Content::Artifact(Wasm::Headers),
-    },
-    Image {
-        folder: "pintle-module",
-        suffix: "-module",
-        title: "libpintle.so",
-        content: Content::Module,
     },
 ];
 
@@ -139,6 +143,7 @@ pub(crate) fn write(
     workspace: &Workspace,
     folder: &Path,
     files: &Files,
+    contents: &Contents,
     origin: &Origin,
 ) -> Result<Vec<Written>> {
     make_empty(&folder.join(FILES))?;
@@ -155,15 +160,17 @@ pub(crate) fn write(
     let licence = workspace.root.join(LICENCE);
     let licence =
         std::fs::read(&licence).with_context(|| format!("reading {}", licence.display()))?;
-    layout::write(&folder.join(FILES).join(LICENCE), &licence)?;
+    let licences = Licences { ours: licence, others: contents.notices().into_bytes() };
+    layout::write(&folder.join(FILES).join(LICENCE), &licences.ours)?;
+    layout::write(&folder.join(FILES).join(NOTICES), &licences.others)?;
     let mut written = Vec::new();
     for image in &IMAGES {
-        let labels = labels(&template, image, origin)?;
+        let labels = labels(&template, image, &contents.licence(image.content), origin)?;
         let maker = Maker { layout: Layout::create(folder.join(image.folder))?, labels, origin };
         let descriptor = match image.content {
-            Content::Compat(wasm) => maker.compat(files.wasm(wasm), &licence)?,
+            Content::Compat(wasm) => maker.compat(files.wasm(wasm), &licences)?,
             Content::Artifact(wasm) => maker.artifact(files.wasm(wasm), image)?,
-            Content::Module => maker.module(&files.native, &licence)?,
+            Content::Module => maker.module(&files.native, &licences)?,
         };
         let digest = descriptor["digest"].as_str().unwrap_or_default().to_owned();
         let tag = format!("{}{}", origin.tag(), image.suffix);
@@ -182,10 +189,23 @@ impl Files {
     }
 }
 
+/// What goes into every layer of files.
+struct Licences {
+    ours: Vec<u8>,
+    others: Vec<u8>,
+}
+
+impl Licences {
+    fn entries(&self) -> [(&str, Entry<'_>); 2] {
+        [(LICENCE, Entry::File(&self.ours, 0o644)), (NOTICES, Entry::File(&self.others, 0o644))]
+    }
+}
+
 /// The labels of an image, under the names that the image specification has for them.
 fn labels(
     template: &BTreeMap<String, String>,
     image: &Image,
+    licence: &str,
     origin: &Origin,
 ) -> Result<BTreeMap<String, String>> {
     let mut labels = template.clone();
@@ -195,6 +215,7 @@ fn labels(
     set("title", image.title.to_owned());
     set("version", origin.version.to_owned());
     set("created", origin.created()?);
+    set("licenses", licence.to_owned());
     if let Some(revision) = &origin.revision {
         set("revision", revision.clone());
     }
@@ -212,11 +233,9 @@ impl Maker<'_> {
     /// every machine, and their `sha256` is then not the digest that a registry shows for the tag. The
     /// platform is the one that an image built by `docker build` on such a machine has; neither looks at
     /// it, and of wasi/wasm container tools say that they cannot store it.
-    fn compat(&self, wasm: &[u8], licence: &[u8]) -> Result<Value> {
-        let layer = layer(&[
-            (LICENCE, Entry::File(licence, 0o644)),
-            ("plugin.wasm", Entry::File(wasm, 0o644)),
-        ])?;
+    fn compat(&self, wasm: &[u8], licences: &Licences) -> Result<Value> {
+        let [ours, others] = licences.entries();
+        let layer = layer(&[ours, others, ("plugin.wasm", Entry::File(wasm, 0o644))])?;
         let config = self.config(Platform::Amd64, &layer, json!({}))?;
         let mut annotations = self.labels.clone();
         annotations.insert("module.wasm.image/variant".to_owned(), "compat".to_owned());
@@ -255,12 +274,14 @@ impl Maker<'_> {
         self.layout.add_json(MANIFEST, &manifest)
     }
 
-    fn module(&self, native: &[Native], licence: &[u8]) -> Result<Value> {
+    fn module(&self, native: &[Native], licences: &Licences) -> Result<Value> {
         let versioned = versioned_module(self.origin);
         let mut manifests = Vec::new();
         for Native { platform, module, copier } in native {
+            let [ours, others] = licences.entries();
             let layer = layer(&[
-                (LICENCE, Entry::File(licence, 0o644)),
+                ours,
+                others,
                 ("bin/", Entry::Folder),
                 ("bin/cp", Entry::File(copier, 0o755)),
                 (&versioned, Entry::File(module, 0o644)),

@@ -1,5 +1,6 @@
 //! Where a package comes from: version, commit, time.
 
+use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -12,6 +13,9 @@ use crate::guard;
 
 /// What stands behind a commit from which files differ.
 const DIRTY: &str = "-dirty";
+
+/// Asks for the time of the commit. Who has git show signatures would get more than that.
+const TIME: [&str; 5] = ["-c", "log.showSignature=false", "log", "-1", "--format=%ct"];
 
 /// It, as labels and names tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +47,7 @@ impl Origin {
         };
         let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(set) => set.parse().context("SOURCE_DATE_EPOCH is not a number of seconds")?,
-            Err(_) => match git(workspace, &["log", "-1", "--format=%ct"]).await {
+            Err(_) => match git(workspace, &TIME).await {
                 Some(seconds) if ours => seconds.parse().context("the time of the commit")?,
                 _ => 0,
             },
@@ -65,6 +69,13 @@ impl Origin {
     /// The version as part of a tag, where `+` may not stand.
     pub(crate) fn tag(&self) -> String {
         self.version.replace('+', "_")
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commit = self.revision.as_deref().unwrap_or("no commit");
+        write!(f, "{commit} of {}", self.epoch)
     }
 }
 

@@ -2,7 +2,7 @@
 //! credential passes through here.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,6 +14,10 @@ use super::Made;
 use super::images::Image;
 use super::layout;
 use super::origin::Origin;
+use super::platform::Platform;
+
+/// How long a name may be, in characters, with the registry's: the distribution project's limit.
+const NAME_LENGTH: usize = 255;
 
 /// How long a tag may be, in characters: registries take 128 (OCI distribution specification 1.1, "Pulling
 /// manifests"), and the images' suffixes want room.
@@ -30,7 +34,8 @@ pub(crate) struct Destination {
 /// Why text is no destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotADestination {
-    /// It does not begin with a registry, such as `registry.example.com`, `localhost` or one with a port.
+    /// It does not begin with a registry, such as `registry.example.com`, `localhost` or one with a port. An
+    /// address of IPv6 is none: not every skopeo reads it.
     NoRegistry,
     /// Its path is not what repositories have as names.
     Repository,
@@ -47,8 +52,8 @@ impl fmt::Display for NotADestination {
                 "the registry has to be named, as in registry.example.com/team/pintle"
             }
             Self::Repository => {
-                "the repository's name has a character other than a-z, 0-9, `.`, `_`, `-` and `/`, \
-                 or an empty part"
+                "the repository's name is of a-z and 0-9, with `/` between its parts, in which one `.`, \
+                 one or two `_`, or any number of `-` stand between others, and not too long"
             }
             Self::Tag => {
                 "the tag has a character other than letters, digits, `.`, `_` and `-`, begins with \
@@ -64,34 +69,24 @@ impl std::error::Error for NotADestination {}
 impl FromStr for Destination {
     type Err = NotADestination;
 
-    /// Reads `registry[:port]/path[:tag]`.
+    /// Reads `registry[:port]/path[:tag]`, as the grammar of the distribution project has it (its package
+    /// `reference`), but for the registry, which may not be left out.
     fn from_str(text: &str) -> Result<Self, NotADestination> {
         if text.contains("://") || text.contains('@') {
             return Err(NotADestination::NotANamedPlace);
         }
         let (registry, rest) = text.split_once('/').ok_or(NotADestination::NoRegistry)?;
-        if registry.is_empty() || !(registry.contains(['.', ':']) || registry == "localhost") {
+        if !is_registry(registry) {
             return Err(NotADestination::NoRegistry);
         }
         let (repository, tag) = match rest.split_once(':') {
             Some((repository, tag)) => (repository, Some(tag)),
             None => (rest, None),
         };
-        let is_part = |part: &str| {
-            let ends = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-            part.bytes().all(|c| ends(&c) || b"._-".contains(&c))
-                && part.as_bytes().first().is_some_and(ends)
-                && part.as_bytes().last().is_some_and(ends)
-        };
-        if !repository.split('/').all(is_part) {
+        let fits = registry.len() + 1 + repository.len() <= NAME_LENGTH;
+        if !fits || !repository.split('/').all(is_component) {
             return Err(NotADestination::Repository);
         }
-        let is_tag = |tag: &str| {
-            tag.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c))
-                && tag.len() <= TAG_LENGTH
-                && !tag.is_empty()
-                && !tag.starts_with(['.', '-'])
-        };
         if !tag.is_none_or(is_tag) {
             return Err(NotADestination::Tag);
         }
@@ -101,6 +96,43 @@ impl FromStr for Destination {
             tag: tag.map(str::to_owned),
         })
     }
+}
+
+/// Names of letters, digits and `-` inside of them, between dots; maybe a port. One name without a port is
+/// part of a path on somebody's default registry, `localhost` excepted.
+fn is_registry(text: &str) -> bool {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let is_label = |label: &str| {
+        label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+            && !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    host.split('.').all(is_label)
+        && port.is_none_or(is_port)
+        && (host.contains('.') || port.is_some() || host == "localhost")
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+fn is_component(text: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut between = text.split(is_word).filter(|part| !part.is_empty());
+    let is_separator =
+        |part: &str| [".", "_", "__"].contains(&part) || part.bytes().all(|c| c == b'-');
+    text.starts_with(is_word) && text.ends_with(is_word) && between.all(is_separator)
+}
+
+fn is_tag(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c))
+        && text.len() <= TAG_LENGTH
+        && !text.is_empty()
+        && !text.starts_with(['.', '-'])
 }
 
 /// What is pushed only where somebody says so.
@@ -115,39 +147,47 @@ pub(crate) struct Consent {
     pub(crate) replace: bool,
 }
 
-/// Files differ from the commit, or there is none, and the version alone would be the tag.
+/// Why the version alone is not the tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotCommitted;
+pub(crate) enum NoVersion {
+    /// Files differ from the commit, or there is none.
+    NotCommitted,
+    /// The module's image lacks a platform.
+    NotAllPlatforms,
+}
 
-impl fmt::Display for NotCommitted {
+impl fmt::Display for NoVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "only what is committed is pushed under its version, and here files differ from the commit, \
-             or there is none (git status); with a tag in --push, as in team/pintle:edge, it is pushed",
-        )
+        f.write_str(match self {
+            Self::NotCommitted => {
+                "only what is committed is pushed under its version, and here files differ from the \
+                 commit, or there is none (git status)"
+            }
+            Self::NotAllPlatforms => "only the whole is pushed under its version, all platforms",
+        })?;
+        f.write_str("; with a tag in --push, as in team/pintle:edge, it is pushed")
     }
 }
 
-impl std::error::Error for NotCommitted {}
+impl std::error::Error for NoVersion {}
 
 impl Destination {
     /// The tag of the image without a suffix: the one that is named, else the version.
-    pub(crate) fn tag(&self, origin: &Origin) -> Result<String, NotCommitted> {
+    pub(crate) fn tag(&self, origin: &Origin, platforms: &[Platform]) -> Result<String, NoVersion> {
         match &self.tag {
             Some(tag) => Ok(tag.clone()),
-            None if origin.is_committed() => Ok(origin.tag()),
-            None => Err(NotCommitted),
+            None if !origin.is_committed() => Err(NoVersion::NotCommitted),
+            None if !Platform::ALL.iter().all(|one| platforms.contains(one)) => {
+                Err(NoVersion::NotAllPlatforms)
+            }
+            None => Ok(origin.tag()),
         }
     }
 
     /// Whether nobody else can listen in on the way there.
     fn is_loopback(&self) -> bool {
-        let host = match self.registry.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|c| c.is_ascii_digit()) => host,
-            _ => &self.registry,
-        };
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        let host = self.registry.split(':').next().unwrap_or_default();
+        host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -158,7 +198,8 @@ pub(crate) fn skopeo() -> Result<PathBuf> {
     )
 }
 
-/// Pushes all images, or none where a tag is another image's.
+/// Pushes all images, or none where a tag is another image's. One that fails keeps none of the others back:
+/// a registry may refuse an artifact and take images.
 pub(crate) async fn push(
     skopeo: &Path,
     folder: &Path,
@@ -167,7 +208,8 @@ pub(crate) async fn push(
     consent: Consent,
 ) -> Result<()> {
     let Destination { registry, repository, .. } = destination;
-    let tag = destination.tag(&made.origin)?;
+    let platforms: Vec<_> = made.files.native.iter().map(|native| native.platform).collect();
+    let tag = destination.tag(&made.origin, &platforms)?;
     let verify = !(consent.insecure || destination.is_loopback());
     let place = |image: &Image| format!("{registry}/{repository}:{tag}{}", image.suffix);
     if !consent.replace {
@@ -181,6 +223,7 @@ pub(crate) async fn push(
             );
         }
     }
+    let mut failed = Vec::new();
     for image in &made.images {
         let place = place(image.image);
         let mut copy = guard::command(skopeo);
@@ -190,9 +233,21 @@ pub(crate) async fn push(
         // The folder's own path may have a colon in it, which parts it from the tag.
         copy.current_dir(folder).arg(format!("oci:{}:{}", image.image.folder, image.tag));
         copy.arg(format!("docker://{place}"));
-        guard::succeed(copy, &format!("skopeo copy to {place}")).await?;
-        println!("pushed {place}@{}", image.digest);
+        match guard::succeed(copy, &format!("skopeo copy to {place}")).await {
+            Ok(()) => println!("pushed {place}@{}", image.digest),
+            Err(error) => {
+                println!("not pushed: {error:#}");
+                failed.push(place);
+            }
+        }
     }
+    ensure!(
+        failed.is_empty(),
+        "{} of {} images were pushed, and not {}; the same command tries again",
+        made.images.len() - failed.len(),
+        made.images.len(),
+        failed.join(", ")
+    );
     Ok(())
 }
 
@@ -228,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_tag_of_a_commit_only() {
+    fn the_version_is_the_tag_of_a_commit_and_of_all_platforms_only() {
         let origin = |revision: Option<&str>| Origin {
             version: "1.2.3",
             revision: revision.map(str::to_owned),
@@ -236,10 +291,14 @@ mod tests {
         };
         let (plain, tagged): (Destination, Destination) =
             ("localhost/p".parse().unwrap(), "localhost/p:edge".parse().unwrap());
-        assert_eq!(plain.tag(&origin(Some("0123"))), Ok("1.2.3".to_owned()));
+        let (all, one) = (&Platform::ALL, &[Platform::Arm64]);
+        let committed = origin(Some("0123"));
+        assert_eq!(plain.tag(&committed, all), Ok("1.2.3".to_owned()));
+        assert_eq!(plain.tag(&committed, one), Err(NoVersion::NotAllPlatforms));
+        assert_eq!(tagged.tag(&committed, one), Ok("edge".to_owned()));
         for revision in [None, Some("0123-dirty")] {
-            assert_eq!(plain.tag(&origin(revision)), Err(NotCommitted));
-            assert_eq!(tagged.tag(&origin(revision)), Ok("edge".to_owned()));
+            assert_eq!(plain.tag(&origin(revision), all), Err(NoVersion::NotCommitted));
+            assert_eq!(tagged.tag(&origin(revision), all), Ok("edge".to_owned()));
         }
     }
 
@@ -272,19 +331,41 @@ mod tests {
         };
         assert_eq!(read("registry.example.com:5000/team/pintle:1.2"), Ok(expected));
         assert_eq!(read("localhost/pintle").unwrap().tag, None);
+        for fine in [
+            "registry.example.com/team/pintle",
+            "Registry.Example.com:65535/a.b_c__d---e/0",
+            "127.0.0.1:5000/p",
+            "registry:5000/p",
+        ] {
+            assert!(read(fine).is_ok(), "{fine}");
+        }
+        let long = format!("registry.example.com/{}", "p".repeat(NAME_LENGTH));
         for (text, why) in [
             ("pintle", NotADestination::NoRegistry),
             ("team/pintle", NotADestination::NoRegistry),
             ("/pintle", NotADestination::NoRegistry),
-            ("ghcr.io/Team/pintle", NotADestination::Repository),
-            ("ghcr.io/", NotADestination::Repository),
-            ("ghcr.io//pintle", NotADestination::Repository),
-            ("ghcr.io/-pintle", NotADestination::Repository),
-            ("ghcr.io/pintle:", NotADestination::Tag),
-            ("ghcr.io/pintle:-headers", NotADestination::Tag),
-            ("ghcr.io/pintle:a b", NotADestination::Tag),
-            ("ghcr.io/pintle@sha256:00", NotADestination::NotANamedPlace),
-            ("https://ghcr.io/pintle", NotADestination::NotANamedPlace),
+            ("registry.example.com:0/p", NotADestination::NoRegistry),
+            ("registry.example.com:65536/p", NotADestination::NoRegistry),
+            ("registry.example.com:+1/p", NotADestination::NoRegistry),
+            ("registry.example.com:/p", NotADestination::NoRegistry),
+            ("registry..example.com/p", NotADestination::NoRegistry),
+            ("-registry.example.com/p", NotADestination::NoRegistry),
+            ("registry_1.example.com/p", NotADestination::NoRegistry),
+            ("[::1]:5000/p", NotADestination::NoRegistry),
+            ("registry.example.com/Team/pintle", NotADestination::Repository),
+            ("registry.example.com/", NotADestination::Repository),
+            ("registry.example.com//pintle", NotADestination::Repository),
+            ("registry.example.com/-pintle", NotADestination::Repository),
+            ("registry.example.com/pintle.", NotADestination::Repository),
+            ("registry.example.com/team..a/pintle", NotADestination::Repository),
+            ("registry.example.com/team___a/pintle", NotADestination::Repository),
+            ("registry.example.com/team._a/pintle", NotADestination::Repository),
+            (&long, NotADestination::Repository),
+            ("registry.example.com/pintle:", NotADestination::Tag),
+            ("registry.example.com/pintle:-headers", NotADestination::Tag),
+            ("registry.example.com/pintle:a b", NotADestination::Tag),
+            ("registry.example.com/pintle@sha256:00", NotADestination::NotANamedPlace),
+            ("https://registry.example.com/pintle", NotADestination::NotANamedPlace),
         ] {
             assert_eq!(read(text), Err(why), "{text}");
         }
@@ -293,12 +374,10 @@ mod tests {
     #[test]
     fn loopback_is_this_machine_and_no_name_that_looks_like_it() {
         let is = |text: &str| text.parse::<Destination>().unwrap().is_loopback();
-        for text in ["localhost/p", "localhost:5000/p", "127.0.0.1:5000/p", "[::1]:5000/p"] {
+        for text in ["localhost/p", "localhost:5000/p", "127.0.0.1:5000/p", "127.9.9.9/p"] {
             assert!(is(text), "{text}");
         }
-        for text in
-            ["10.0.0.1:5000/p", "localhost.example.com/p", "127.0.0.1.example.com/p", "[::2]:1/p"]
-        {
+        for text in ["10.0.0.1:5000/p", "localhost.example.com/p", "127.0.0.1.example.com/p"] {
             assert!(!is(text), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! Follows the links of built pages, with hyperlink, which knows no network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -16,14 +16,14 @@ const HYPERLINK: &str = "0.3.2";
 const HYPERLINK_FLAGS: [&str; 1] = ["--debug"];
 
 /// No link of these pages is broken.
-pub(super) async fn whole(workspace: &Workspace, pages: &Path) -> Result<()> {
-    let output = hyperlink(workspace, pages).await?;
+pub(super) async fn whole(hyperlink: &Path, pages: &Path) -> Result<()> {
+    let output = follow(hyperlink, pages).await?;
     ensure!(output.status.success(), "{}", said(&output));
     Ok(())
 }
 
 /// Pages with a broken link and a broken anchor are told from such without.
-pub(super) async fn finds(workspace: &Workspace) -> Result<()> {
+pub(super) async fn finds(workspace: &Workspace, hyperlink: &Path) -> Result<()> {
     let folder = workspace.target.join("site-broken");
     for (link, is_broken) in [
         ("other.html", false),
@@ -38,7 +38,7 @@ pub(super) async fn finds(workspace: &Workspace) -> Result<()> {
             let file = folder.join(name);
             std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
         }
-        let output = hyperlink(workspace, &folder).await?;
+        let output = follow(hyperlink, &folder).await?;
         let said = said(&output);
         ensure!(output.status.success() != is_broken, "{link}: {}\n{said}", output.status);
         ensure!(!is_broken || said.contains("nowhere"), "{link}: not named in\n{said}");
@@ -46,9 +46,13 @@ pub(super) async fn finds(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-async fn hyperlink(workspace: &Workspace, pages: &Path) -> Result<Output> {
-    let program = tools::cargo_program(workspace, "hyperlink", HYPERLINK, &HYPERLINK_FLAGS).await?;
-    let mut follow = guard::command(program);
+/// The program.
+pub(super) async fn hyperlink(workspace: &Workspace) -> Result<PathBuf> {
+    tools::cargo_program(workspace, "hyperlink", HYPERLINK, &HYPERLINK_FLAGS).await
+}
+
+async fn follow(hyperlink: &Path, pages: &Path) -> Result<Output> {
+    let mut follow = guard::command(hyperlink);
     follow.arg(pages).arg("--check-anchors").stdout(Stdio::piped()).stderr(Stdio::piped());
     follow.output().await.context("starting hyperlink")
 }
