@@ -1,5 +1,7 @@
 //! The Helm chart renders what the custom resource definitions ask for, and what is embedded in it works.
 
+mod dependency;
+mod documentation;
 mod examples;
 mod helm;
 mod hundreds;
@@ -55,6 +57,13 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     refusals::run(ground, &helm, &mut tally).await;
     if ground.wants(survival::NAME) {
         tally.record(HELM, survival::NAME, survival::run(root, &helm).await);
+    }
+    if ground.wants(dependency::NAME) {
+        tally.record(HELM, dependency::NAME, dependency::run(&helm).await);
+    }
+    if ground.wants(documentation::NAME) {
+        let result = documentation::run(root, &helm, &definitions).await;
+        tally.record(HELM, documentation::NAME, result);
     }
     if ground.wants(hundreds::NAME) {
         tally.record(HELM, hundreds::NAME, hundreds::run(&helm, &definitions).await);

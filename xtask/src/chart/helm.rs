@@ -19,6 +19,17 @@ pub(super) const CHART: &str = "deploy/helm/pintle";
 pub(super) const RELEASE: &str = "pintle";
 pub(super) const NAMESPACE: &str = "mesh";
 
+/// A chart that has this one as a dependency, as users write it.
+const PARENT: &str = "parent";
+const PARENT_CHART: &str = "apiVersion: v2
+name: parent
+version: 0.1.0
+dependencies:
+- name: pintle
+  version: '*'
+  condition: pintle.enabled
+";
+
 /// A copy of the chart that renders its notes too, and how.
 const WITH_NOTES: &str = "pintle";
 const NOTES: &str = "notes: {{ include \"pintle/templates/NOTES.txt\" . | quote }}\n";
@@ -39,10 +50,15 @@ impl Helm {
         make_empty(&folder)?;
         let chart = workspace.root.join(CHART);
         let copy = folder.join(WITH_NOTES);
-        copy_files(&chart, &copy)?;
-        copy_files(&chart.join("templates"), &copy.join("templates"))?;
+        copy_chart(&chart, &copy)?;
         let notes = copy.join("templates/notes.yaml");
         std::fs::write(&notes, NOTES).with_context(|| format!("writing {}", notes.display()))?;
+        let parent = folder.join(PARENT);
+        make_empty(&parent)?;
+        let file = parent.join("Chart.yaml");
+        std::fs::write(&file, PARENT_CHART)
+            .with_context(|| format!("writing {}", file.display()))?;
+        copy_chart(&chart, &parent.join("charts/pintle"))?;
         Ok(Self { program, chart, folder })
     }
 
@@ -59,11 +75,20 @@ impl Helm {
 
     /// What the chart renders with these values; as an error what helm says where it refuses them.
     pub(super) async fn template(&self, values: &Path, settings: &[&str]) -> Result<String> {
+        self.render(&self.chart, values, settings).await
+    }
+
+    /// The same, of a chart that has this one as a dependency.
+    pub(super) async fn parent(&self, values: &Path, settings: &[&str]) -> Result<String> {
+        self.render(&self.folder.join(PARENT), values, settings).await
+    }
+
+    async fn render(&self, chart: &Path, values: &Path, settings: &[&str]) -> Result<String> {
         let mut template = self.command(&["template", RELEASE, "--namespace", NAMESPACE]);
         for setting in settings {
             template.args(["--set-json", setting]);
         }
-        template.arg("--values").arg(values).arg(&self.chart);
+        template.arg("--values").arg(values).arg(chart);
         let output = template.output().await.context("starting helm template")?;
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr));
@@ -105,6 +130,11 @@ impl Helm {
         }
         command
     }
+}
+
+fn copy_chart(from: &Path, to: &Path) -> Result<()> {
+    copy_files(from, to)?;
+    copy_files(&from.join("templates"), &to.join("templates"))
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<()> {

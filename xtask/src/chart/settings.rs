@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::helm::CHART;
 use crate::yaml;
 
-const DOCUMENT: &str = "docs/helm.md";
+pub(super) const DOCUMENT: &str = "docs/helm.md";
 
 /// The chart has the version of the workspace, and so has the image that it names.
 pub(super) fn versions(root: &Path) -> Result<()> {

@@ -42,7 +42,11 @@ pub(super) async fn run(root: &Path, helm: &Helm) -> Result<()> {
             Some((name.strip_prefix("pintle-")?, json!({"config": config})))
         })
         .collect();
-    let values = json!({"image": {"registry": "registry.example.com"}, "policies": policies});
+    let values = json!({
+        "image": {"registry": "registry.example.com"},
+        "envoyFilter": {"context": "SIDECAR_INBOUND"},
+        "policies": policies,
+    });
     let file = helm.values("corpus", &values.to_string())?;
     for (kind, place) in KINDS {
         let objects =

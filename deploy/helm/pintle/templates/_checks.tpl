@@ -19,6 +19,8 @@
 {{- include "pintle.check.envoyfilter" . -}}
 {{- else if eq .kind "EnvoyExtensionPolicy" -}}
 {{- include "pintle.check.envoygateway" . -}}
+{{- else -}}
+{{- include "pintle.check.match" . -}}
 {{- end -}}
 {{- include "pintle.check.kinds" . -}}
 {{- end -}}
@@ -53,6 +55,18 @@
 {{- if .staleDigest -}}
 {{- fail (printf "%simage.sha256 is the digest of another image: give this policy an image.sha256 of its own" $at) -}}
 {{- end -}}
+{{- if .staleTag -}}
+{{- fail (printf "%simage.tag and image.url name the file of another artefact: give this policy one of its own" $at) -}}
+{{- end -}}
+{{- if .looseDigest -}}
+{{- fail (printf "%simage.sha256 is the digest of one image: name that beside it, in image.tag or image.url. Another version of the chart has another tag, and the old digest would deny all" $at) -}}
+{{- end -}}
+{{- if and .image.sha256 (hasPrefix "file://" .url) -}}
+{{- fail (printf "%simage.sha256 is not compared with a file of the proxy (file://): leave it out" $at) -}}
+{{- end -}}
+{{- if and (not .image.sha256) (hasPrefix "http://" .url) -}}
+{{- fail (printf "%simage.url http:// is code that anybody on the way can replace: take https:// or oci://, or set image.sha256" $at) -}}
+{{- end -}}
 {{- range .env -}}
 {{- if and (eq (.valueFrom | default "INLINE") "HOST") (hasKey . "value") -}}
 {{- fail (printf "%senv %s has its value from the host, and a value beside it" $at .name) -}}
@@ -60,9 +74,27 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Of WasmPlugin and TrafficExtension. To Istio a gateway is a CLIENT, and a waypoint a SERVER on no port. */}}
+{{- define "pintle.check.match" -}}
+{{- if and .match .targetRefs -}}
+{{- fail (printf "%smatch is for sidecars: what it names may never match on a gateway or a waypoint, and requests would pass unchecked. Leave it out beside targetRefs" .where) -}}
+{{- end -}}
+{{- range .match -}}
+{{- if and $.gateway (eq (.mode | default "") "SERVER") -}}
+{{- fail (printf "%smatch: mode SERVER never matches on a gateway, and requests would pass unchecked. Leave match out, or set match: []" $.where) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "pintle.check.envoyfilter" -}}
 {{- if .match -}}
 {{- fail (printf "%skind EnvoyFilter has no match: set envoyFilter.context" .where) -}}
+{{- end -}}
+{{- if not .envoyFilter.context -}}
+{{- fail (printf "%senvoyFilter.context is not set: GATEWAY for gateways, SIDECAR_INBOUND for what comes to other workloads. With the wrong one requests pass unchecked" .where) -}}
+{{- end -}}
+{{- if and (or .targetRefs .gateway) (hasPrefix "SIDECAR" .envoyFilter.context) -}}
+{{- fail (printf "%sa gateway has nothing of %s, and requests would pass unchecked: set envoyFilter.context: GATEWAY" .where .envoyFilter.context) -}}
 {{- end -}}
 {{- if and (has .phase (list "AUTHZ" "STATS")) (not .envoyFilter.insertBefore) -}}
 {{- fail (printf "%skind EnvoyFilter knows no phase %s: name the filter to stand before in envoyFilter.insertBefore" .where .phase) -}}
@@ -105,13 +137,22 @@
 {{- $kind := .kind -}}
 {{- $kinds := list "Gateway" "GatewayClass" "Service" "ServiceEntry" -}}
 {{- if eq $kind "EnvoyFilter" -}}
-{{- $kinds = list "Gateway" "GatewayClass" -}}
+{{- $kinds = list "Gateway" -}}
 {{- else if eq $kind "EnvoyExtensionPolicy" -}}
 {{- $kinds = list "Gateway" "ListenerSet" "HTTPRoute" "GRPCRoute" -}}
+{{- end -}}
+{{- if and .mergeType (ne $kind "EnvoyExtensionPolicy") -}}
+{{- fail (printf "%skind %s has no mergeType: it is Envoy Gateway's" $at $kind) -}}
 {{- end -}}
 {{- range .targetRefs -}}
 {{- if not (has .kind $kinds) -}}
 {{- fail (printf "%stargetRefs: kind %s takes %s, and no %s" $at $kind (join ", " $kinds) .kind) -}}
+{{- end -}}
+{{- if and $.mergeType (not (hasSuffix "Route" .kind)) -}}
+{{- fail (printf "%smergeType is for policies of routes, and there is a %s in targetRefs" $at .kind) -}}
+{{- end -}}
+{{- if and (eq .kind "GatewayClass") (not (and $.namespaceGiven (eq .name "istio-waypoint"))) -}}
+{{- fail (printf "%stargetRefs: Istio knows one GatewayClass, istio-waypoint, and heeds it in its root namespace alone: set namespace to that, such as istio-system" $at) -}}
 {{- end -}}
 {{- if and (hasKey . "sectionName") (ne $kind "EnvoyExtensionPolicy") -}}
 {{- fail (printf "%stargetRefs: kind %s takes no sectionName" $at $kind) -}}
@@ -142,7 +183,7 @@
 {{- if or (ne .Values.kind "EnvoyExtensionPolicy") (not $modules) -}}
 {{- fail "envoyProxy registers the module with Envoy Gateway: it needs kind EnvoyExtensionPolicy and artefact module" -}}
 {{- end -}}
-{{- if not .Values.module.path -}}
+{{- if not (.Values.module | default dict).path -}}
 {{- fail "envoyProxy needs module.path: where libpintle.so is in the proxy's container" -}}
 {{- end -}}
 {{- end -}}

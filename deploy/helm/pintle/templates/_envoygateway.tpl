@@ -5,6 +5,9 @@ kind: EnvoyExtensionPolicy
 spec:
   targetRefs:
   {{- toYaml .targetRefs | nindent 2 }}
+  {{- with .mergeType }}
+  mergeType: {{ . }}
+  {{- end }}
   {{- if eq .artefact "module" }}
   dynamicModule:
   - name: {{ .module.name | quote }}

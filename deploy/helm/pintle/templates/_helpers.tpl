@@ -15,7 +15,7 @@
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | trunc 63 | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end -}}
 
@@ -32,17 +32,17 @@ empty where the release has no `policies`. A helper can return text alone, hence
 {{- $fullname := include "pintle.fullname" $root -}}
 {{- $_ := set $into "where" (ternary "" (printf "policies.%s: " $key) (eq $key "")) -}}
 {{- $_ := set $into "name" (ternary $fullname (printf "%s-%s" $fullname $key) (eq $key "")) -}}
-{{- range $field := list "kind" "failStrategy" "allowFailOpen" "module" -}}
+{{- range $field := list "kind" "failStrategy" "allowFailOpen" -}}
 {{- $_ := set $into $field (get $values $field) -}}
 {{- end -}}
-{{- range $field := list "artefact" "namespace" "config" "phase" "priority" "match" "env" -}}
+{{- $_ := set $into "module" ($values.module | default dict) -}}
+{{- range $field := list "artefact" "namespace" "config" "mergeType" "phase" "priority" "match" "env" -}}
 {{- $_ := set $into $field (ternary (get $own $field) (get $values $field) (hasKey $own $field)) -}}
 {{- end -}}
 {{- /* As a number: values files have floats. */ -}}
 {{- $_ := set $into "priority" (int64 (float64 (toJson $into.priority))) -}}
-{{- if not $into.namespace -}}
-{{- $_ := set $into "namespace" $root.Release.Namespace -}}
-{{- end -}}
+{{- $_ := set $into "namespaceGiven" $into.namespace -}}
+{{- $_ := set $into "namespace" ($into.namespace | default $root.Release.Namespace) -}}
 {{- $_ := set $into "id" (printf "pintle.%s.%s" $into.namespace $into.name) -}}
 {{- range $field := list "image" "envoyFilter" "labels" "annotations" -}}
 {{- $both := deepCopy (get $values $field | default dict) -}}
@@ -72,6 +72,9 @@ empty where the release has no `policies`. A helper can return text alone, hence
 {{- $refs = append $refs $ref -}}
 {{- end -}}
 {{- $_ := set $into "targetRefs" $refs -}}
+{{- /* Whether a selector is for a gateway, as far as can be told: the labels that Istio gives to its gateways. */ -}}
+{{- $named := regexMatch "gateway|ingress|egress" (get $into.matchLabels "istio") -}}
+{{- $_ := set $into "gateway" (or $named (hasKey $into.matchLabels "gateway.networking.k8s.io/gateway-name")) -}}
 {{- /* What is pulled. */ -}}
 {{- $image := $into.image -}}
 {{- $tag := $root.Chart.AppVersion | replace "+" "_" -}}
@@ -83,13 +86,17 @@ empty where the release has no `policies`. A helper can return text alone, hence
 {{- $url = printf "oci://%s/%s:%s" ($image.registry | trimSuffix "/") $image.repository ($image.tag | default $tag) -}}
 {{- end -}}
 {{- $_ := set $into "url" $url -}}
-{{- /* A digest is that of one image, and not to be had for another. */ -}}
+{{- /* A digest is that of one image, and not to be had for another, nor for the tag of whatever chart comes next. */ -}}
 {{- $ownImage := get $own "image" | default dict -}}
-{{- $other := hasKey $own "artefact" -}}
+{{- $otherArtefact := ne $into.artefact $values.artefact -}}
+{{- $other := $otherArtefact -}}
 {{- range $field := list "registry" "repository" "tag" "url" -}}
 {{- $other = or $other (hasKey $ownImage $field) -}}
 {{- end -}}
-{{- $_ := set $into "staleDigest" (and $other (not (hasKey $ownImage "sha256")) (ne ($image.sha256 | default "") "")) -}}
+{{- $pinned := ternary $ownImage ($values.image | default dict) (hasKey $ownImage "sha256") -}}
+{{- $_ := set $into "staleDigest" (and $other (not (hasKey $ownImage "sha256")) $image.sha256) -}}
+{{- $_ := set $into "looseDigest" (and $image.sha256 (not (or $pinned.tag $pinned.url))) -}}
+{{- $_ := set $into "staleTag" (and $otherArtefact (or $image.tag $image.url) (not (or $ownImage.tag $ownImage.url))) -}}
 {{- end -}}
 
 {{/* The metadata of an object. */}}
