@@ -62,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) clusters: Vec<String>,
     /// Clusters of others, and where these listen.
     pub(crate) services: Vec<(String, SocketAddr)>,
+    /// Envoy's `stats_config`. None: as docs/metrics.md has it.
+    pub(crate) stats: Option<Value>,
 }
 
 impl Default for Setup {
@@ -72,6 +74,7 @@ impl Default for Setup {
             log_levels: log::LEVELS,
             clusters: Vec::new(),
             services: Vec::new(),
+            stats: None,
         }
     }
 }
@@ -134,10 +137,11 @@ impl Mesh {
         let mut clusters = clusters::clusters(addresses, &setup.clusters);
         let service = |(name, address): &(String, _)| clusters::service(name, *address);
         clusters.extend(setup.services.iter().map(service));
-        write_json(
-            &folder.join("envoy.json"),
-            &bootstrap::bootstrap(&folder.join("listeners.json"), clusters),
-        )?;
+        let mut bootstrap = bootstrap::bootstrap(&folder.join("listeners.json"), clusters);
+        if let Some(stats) = &setup.stats {
+            bootstrap["stats_config"] = stats.clone();
+        }
+        write_json(&folder.join("envoy.json"), &bootstrap)?;
         let access_log = folder.join("access.log");
         write_json(
             &folder.join("listeners.json"),

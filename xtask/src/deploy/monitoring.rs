@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod page;
+mod platform;
 mod promql;
 mod rules;
 mod traffic;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail, ensure};
 
 use self::page::Page;
+use self::platform::Platform;
 use self::promql::Query;
 use super::files;
 use super::site::read;
@@ -27,8 +29,11 @@ const OPERATOR: &str = "prometheus-rule.yaml";
 const CASES: &str = "rules-test.yaml";
 const RUNBOOK: &str = "docs/monitoring.md";
 
-/// Labels that Prometheus adds to what it scrapes.
-const SCRAPED: [&str; 2] = ["job", "instance"];
+/// Labels that Prometheus adds to what it scrapes, the last two in Kubernetes.
+const SCRAPED: [&str; 4] = ["job", "instance", "namespace", "pod"];
+
+/// What Prometheus itself says of what it scrapes.
+const OF_PROMETHEUS: &str = "up";
 
 /// Checks each file.
 pub(super) async fn run(ground: &Ground, envoy: &Envoy, tally: &mut Tally) -> Result<()> {
@@ -74,9 +79,13 @@ pub(super) async fn run(ground: &Ground, envoy: &Envoy, tally: &mut Tally) -> Re
         tally.leave_out(format!("the metrics of both artefacts: no {} here", artefact.name()));
         return Ok(());
     }
-    let page = traffic::page(ground, envoy, |page| asks_for_what_is_there(&queries, page)).await;
-    let name = "whatever the dashboard and the rules ask for is at /stats/prometheus, and not zero";
-    tally.record(place, name, page);
+    for platform in platform::all(&ground.workspace.root)? {
+        let found = |page: &Page| asks_for_what_is_there(&queries, &platform, page);
+        let page = traffic::page(ground, envoy, &platform, found).await;
+        let name =
+            "whatever the dashboard and the rules ask for is at /stats/prometheus, and not zero";
+        tally.record(place, format!("{}: {name}", platform.name), page);
+    }
     Ok(())
 }
 
@@ -88,12 +97,16 @@ fn all_known(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// An error unless each selector of each query finds something that is not zero.
-fn asks_for_what_is_there(queries: &[Query], page: &Page) -> Result<()> {
+/// An error unless each selector of each query finds something that is not zero, on a platform that has it.
+fn asks_for_what_is_there(queries: &[Query], platform: &Platform, page: &Page) -> Result<()> {
     let recorded: BTreeSet<&str> = queries.iter().filter_map(|q| q.records.as_deref()).collect();
     let mut missing = Vec::new();
     for query in queries {
         for selector in &query.selectors {
+            let of_others = |part: &&str| selector.to_string().contains(part);
+            if selector.name() == Some(OF_PROMETHEUS) || platform.lacks.iter().any(of_others) {
+                continue;
+            }
             let recorded = selector.name().is_some_and(|name| recorded.contains(name));
             let found = page.series().filter(|series| match recorded {
                 // What it is recorded from is asked for by another query.

@@ -36,6 +36,7 @@ pub(super) fn broken(resource: &Value) -> Vec<String> {
             for module in elements(spec, "dynamicModules") {
                 found.module_source(&module["source"]);
             }
+            found.bootstrap(&spec["bootstrap"]);
         }
         _ => {}
     }
@@ -141,6 +142,13 @@ impl Found {
         let remote = source["type"] == "Remote";
         let fits = has(source, "remote") == remote && has(source, "local") != remote;
         self.unless(fits, "spec.dynamicModules.source", "local or remote, as type says");
+    }
+
+    /// Envoy Gateway: what it does to the bootstrap of its proxies.
+    fn bootstrap(&mut self, bootstrap: &Value) {
+        let field = if bootstrap["type"] == "JSONPatch" { "jsonPatches" } else { "value" };
+        let fits = bootstrap.is_null() || has(bootstrap, field);
+        self.unless(fits, "spec.bootstrap", "value or jsonPatches, as type says");
     }
 }
 

@@ -10,8 +10,9 @@ use super::promql::Query;
 /// The columns of Grafana's grid.
 const COLUMNS: u64 = 24;
 
-/// What Grafana puts in place of its own variables, or something alike.
-const OWN: [(&str, &str); 2] = [("$__rate_interval", "5m"), ("$__range", "1h")];
+/// What Grafana puts in place of its own variables, or something alike. The last is none: it is of `label_replace`.
+const OWN: [(&str, &str); 3] =
+    [("$__rate_interval", "5m"), ("$__range", "1h"), ("\"$1\"", "\"1\"")];
 
 /// Its queries, if it is one that Grafana can show.
 pub(super) fn queries(text: &str) -> Result<Vec<Query>> {
@@ -46,6 +47,8 @@ pub(super) fn queries(text: &str) -> Result<Vec<Query>> {
             continue;
         }
         source(panel).with_context(|| title.to_owned())?;
+        let defaults = &panel["fieldConfig"]["defaults"];
+        ensure!(defaults["noValue"].is_null(), "{title} shows something where there is nothing");
         let targets = panel["targets"].as_array().with_context(|| format!("{title} is empty"))?;
         let mut letters = BTreeSet::new();
         for target in targets {

@@ -1,4 +1,5 @@
-//! An Envoy with both artefacts to which everything happens that the dashboard and the rules ask about.
+//! An Envoy with both artefacts to which everything happens that the dashboard and the rules ask about, set up as a
+//! platform does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,13 +9,14 @@ use pintle_core::testing::corpus::Request;
 use serde_json::{Value, json};
 
 use super::page::Page;
+use super::platform::Platform;
 use crate::artefact::Artefact;
 use crate::authority::text;
 use crate::bootstrap::{self, Listener};
 use crate::client;
-use crate::deploy::site::until;
+use crate::deploy::site::{read, until};
 use crate::envoy::Envoy;
-use crate::mesh::{Mesh, make_empty};
+use crate::mesh::{Mesh, Setup, make_empty};
 use crate::suite::Ground;
 use crate::upstream::Answer;
 
@@ -35,6 +37,9 @@ const CONFIG: &str = r#"{"filters": [
     }}
 ]}"#;
 
+/// How many these are.
+const FILTERS: usize = 5;
+
 /// A proxy-wasm module whose VM crashes at every request.
 const CRASHES: &str = r#"(module
     (memory (export "memory") 1)
@@ -49,6 +54,7 @@ const LATER: Duration = Duration::from_millis(1200);
 pub(super) async fn page(
     ground: &Ground,
     envoy: &Envoy,
+    platform: &Platform,
     check: impl Fn(&Page) -> Result<()>,
 ) -> Result<()> {
     let folder = ground.workspace.target.join(format!("xtask/monitoring-{}", envoy.version));
@@ -61,19 +67,45 @@ pub(super) async fn page(
     let mut listeners: Vec<Listener> = Artefact::ALL
         .map(|artefact| Listener::with(artefact.name(), workspace, artefact, CONFIG))
         .into();
+    if !platform.has_namespace {
+        for filter in listeners.iter_mut().flat_map(|listener| &mut listener.filters) {
+            let module = filter["typed_config"]["dynamic_module_config"].as_object_mut();
+            module.map(|module| module.remove("metrics_namespace"));
+        }
+    }
     let mut crashing = bootstrap::filter(Artefact::Wasm, &crashes, "");
     crashing["typed_config"]["config"]["name"] = "crashing".into();
     listeners.push(Listener::new("crashing", vec![crashing]));
     listeners.push(Listener::new("discovered", vec![discovery(&resource)]));
-    let mut mesh = Mesh::start(workspace, envoy, "monitoring-mesh", &listeners, &[]).await?;
+    let mut replaced = Listener::new("replaced", vec![stand_in()]);
+    let logged = folder.join("logged");
+    if let Some(labels) = &platform.access_log {
+        replaced.manager.insert("access_log".into(), json!([access_log(&logged, labels)]));
+    }
+    listeners.push(replaced);
+    let setup = Setup { stats: platform.stats.clone(), ..Setup::default() };
+    let mut mesh = Mesh::start_as(workspace, envoy, "monitoring-mesh", &listeners, setup).await?;
+    born_at_zero(&Page::read(&mesh.admin.page("/stats/prometheus").await?)?)?;
     for artefact in Artefact::ALL {
         decisions(&mesh, artefact.name()).await.context(artefact.name())?;
         exchanges(&mesh, artefact.name()).await.context(artefact.name())?;
     }
     crash(&mesh).await?;
+    deny_all(&mesh).await?;
+    if platform.access_log.is_some() {
+        until(async || says_path_alone(&read(&logged)?)).await.context("the access log")?;
+    }
     refuse(&mesh, ground, &listeners, &resource).await?;
     waiting(&mesh, &check).await?;
     mesh.alive()
+}
+
+/// Whether what each filter observes is there before it observes any: `increase` sees what comes after that.
+fn born_at_zero(page: &Page) -> Result<()> {
+    let observed = page.series().filter(|series| series.name.ends_with("_observed"));
+    let values: Vec<f64> = observed.map(|series| series.value).collect();
+    ensure!(values == [0.0; 2 * FILTERS], "they are {values:?}");
+    Ok(())
 }
 
 async fn ask(mesh: &Mesh, at: &str, request: &Request, status: u16) -> Result<()> {
@@ -126,6 +158,22 @@ async fn crash(mesh: &Mesh) -> Result<()> {
     Ok(())
 }
 
+/// A request to the stand-in for a plug-in.
+async fn deny_all(mesh: &Mesh) -> Result<()> {
+    let mut request = client::get("/denied?secret=s3cret");
+    request.message.fields.push((b"x-envoy-original-path".into(), b"/made-up".into()));
+    let reply = client::send(mesh.address("replaced")?, &request).await?;
+    ensure!(reply.status == 403, "status {}, not 403", reply.status);
+    Ok(())
+}
+
+/// Not the query, nor what a client makes up.
+fn says_path_alone(log: &str) -> Result<()> {
+    let line: Value = serde_json::from_str(log.lines().next().unwrap_or_default())?;
+    ensure!(line["path"] == "/denied" && line["status"] == 403, "it says {line}");
+    Ok(())
+}
+
 /// Updates that are refused: of a listener, and of a filter.
 async fn refuse(mesh: &Mesh, ground: &Ground, good: &[Listener], resource: &Path) -> Result<()> {
     let bad = Listener::with("bad", &ground.workspace, Artefact::Wasm, r#"{"filters": 1}"#);
@@ -167,6 +215,29 @@ fn discovery(resource: &Path) -> Value {
     json!({"name": "pintle", "config_discovery": {
         "config_source": {"resource_api_version": "V3", "path_config_source": {"path": resource}},
         "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+    }})
+}
+
+/// What Istio's agent puts in the place of a plug-in that it could not fetch.
+fn stand_in() -> Value {
+    json!({"name": "pintle", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+        "rules": {},
+        "rules_stat_prefix": "wasm-default-deny",
+    }})
+}
+
+/// As istiod makes it of the labels of a provider.
+fn access_log(file: &Path, labels: &Value) -> Value {
+    json!({"name": "envoy.access_loggers.file", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": file,
+        "log_format": {"json_format": labels, "formatters": [{
+            "name": "envoy.formatter.req_without_query",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery",
+            },
+        }]},
     }})
 }
 
