@@ -1,5 +1,7 @@
 //! The filters of a document, as far as tools ask for them.
 
+use pintle_core::config::PluginDocument;
+
 use crate::place::Text;
 use crate::tree::{self, Node, Syntax};
 
@@ -25,7 +27,7 @@ pub(crate) fn filters(document: &str) -> Vec<Filter> {
     let text = Text::of_file(document);
     let nodes = tree::read(&text, Syntax::Json).unwrap_or_default();
     let Some(root) = nodes.first() else { return Vec::new() };
-    if let Some(plugin) = Plugin::of(root) {
+    if let Some(plugin) = plugin(root) {
         return vec![Filter { kind: plugin.kind().to_owned(), observes: observes(root) }];
     }
     let list = root.get("filters").map(Node::elements).unwrap_or_default();
@@ -36,34 +38,9 @@ pub(crate) fn filters(document: &str) -> Vec<Filter> {
     kinds.collect()
 }
 
-/// A plug-in whose document is read as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plugin {
-    BasicAuth,
-    TokenExchange,
-    CustomErrors,
-}
-
-impl Plugin {
-    /// Whose document it is.
-    pub(crate) fn of(root: &Node<'_>) -> Option<Self> {
-        if root.get("basic_auth_rules").is_some() {
-            return Some(Self::BasicAuth);
-        }
-        if ["auth_cluster_name", "auth_authority"].iter().any(|key| root.get(key).is_some()) {
-            return Some(Self::TokenExchange);
-        }
-        root.get("targetURLPrefixes").map(|_| Self::CustomErrors)
-    }
-
-    /// The kind of filter that it becomes.
-    fn kind(self) -> &'static str {
-        match self {
-            Self::BasicAuth => "basic_auth",
-            Self::TokenExchange => "token_exchange",
-            Self::CustomErrors => "problem_json",
-        }
-    }
+/// The plug-in whose document it is; `None` for Pintle's own form.
+pub(crate) fn plugin(root: &Node<'_>) -> Option<PluginDocument> {
+    PluginDocument::of(|key| root.get(key).is_some())
 }
 
 fn observes(fields: &Node<'_>) -> bool {

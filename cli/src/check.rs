@@ -5,11 +5,8 @@ mod report;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use pintle_core::Policy;
-use pintle_core::config::HashKey;
-
 use crate::chain;
-use crate::find::{Artefact, Found, Unreadable};
+use crate::find::{Artefact, Found};
 use crate::input::{self, InputError};
 use crate::output::{Format, Style, Verdict};
 use crate::place::Position;
@@ -29,9 +26,13 @@ pub struct Options {
 
 /// Checks all files and says what came of it.
 pub fn run(options: &Options, style: Style, output: &mut dyn Write) -> io::Result<Verdict> {
-    let files: Vec<Report> = options.files.iter().map(|path| check(path)).collect();
-    let verdict = files.iter().map(|file| file.verdict(options.deny_warnings)).max();
-    let verdict = verdict.unwrap_or_default();
+    if options.files.iter().filter(|file| input::is_stdin(file)).count() > 1 {
+        let message = "standard input, `-`, can be read once";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let check = |path: &PathBuf| check(path, options.deny_warnings);
+    let files: Vec<Report> = options.files.iter().map(check).collect();
+    let verdict = files.iter().map(Report::verdict).max().unwrap_or_default();
     match style.format {
         Format::Text => files.iter().try_for_each(|file| file.write(style.colours, output))?,
         Format::Json => report::write_json(&files, verdict, output)?,
@@ -39,45 +40,39 @@ pub fn run(options: &Options, style: Style, output: &mut dyn Write) -> io::Resul
     Ok(verdict)
 }
 
-fn check(path: &Path) -> Report {
+fn check(path: &Path, deny_warnings: bool) -> Report {
     let file = input::name(path);
     let survey = match input::find(path) {
         Ok(survey) => survey,
         Err(error) => return Report { trouble: Some(trouble(&error)), ..Report::of(file) },
     };
-    let configurations: Vec<_> = survey.found.iter().map(judge).collect();
-    let trouble = configurations.is_empty().then(|| nothing_found(&survey.others));
-    Report { configurations, trouble, ..Report::of(file) }
+    let mut configurations: Vec<_> = survey.found.iter().map(judge).collect();
+    if deny_warnings {
+        let diagnostics = configurations.iter_mut().flat_map(|c| &mut c.diagnostics);
+        diagnostics.for_each(|diagnostic| diagnostic.severity = Severity::Error);
+    }
+    let message = "there is no configuration of Pintle in it";
+    let trouble = configurations.is_empty().then(|| error(None, message));
+    Report { configurations, trouble, others: survey.others, ..Report::of(file) }
 }
 
-fn trouble(error: &InputError) -> Diagnostic {
-    let at = match error {
-        InputError::Unreadable(Unreadable { line, column, .. }) => {
-            Some(Position { line: *line, column: *column })
-        }
+fn trouble(why: &InputError) -> Diagnostic {
+    let at = match why {
+        InputError::Unreadable(unreadable) => Some(unreadable.at()),
         _ => None,
     };
-    Diagnostic { severity: Severity::Error, at, pointer: None, message: error.to_string() }
-}
-
-fn nothing_found(others: &[String]) -> Diagnostic {
-    let mut message = "there is no configuration of Pintle in it".to_owned();
-    if !others.is_empty() {
-        message.push_str("; taken for that of another filter, as neither its names nor its members are Pintle's: ");
-        message.push_str(&others.join(", "));
-    }
-    Diagnostic { severity: Severity::Error, at: None, pointer: None, message }
+    error(at, &why.to_string())
 }
 
 fn judge(found: &Found) -> Configuration {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     let mut needs_content = false;
-    match Policy::<pintle_core::NoFurther>::load(found.document.as_bytes(), HashKey::new([0; 16])) {
-        Err(errors) => diagnostics.extend(errors.iter().map(|error| Diagnostic {
+    match found.load() {
+        Err(refused) => diagnostics.extend(refused.into_iter().map(|refused| Diagnostic {
             severity: Severity::Error,
-            at: Some(found.locate(error)),
-            pointer: Some(error.pointer().to_owned()),
-            message: error.refusal().to_string(),
+            at: Some(refused.at),
+            pointer: refused.pointer,
+            message: refused.message,
         })),
         Ok(policy) => {
             needs_content = policy.replaces_content();
@@ -92,13 +87,7 @@ fn judge(found: &Found) -> Configuration {
                     "the filter `{name}` replaces the content of responses, and pintle-headers.wasm sees \
                      none of it: take pintle.wasm"
                 );
-                let severity = Severity::Error;
-                diagnostics.push(Diagnostic {
-                    severity,
-                    at: Some(found.at),
-                    pointer: None,
-                    message,
-                });
+                diagnostics.push(error(Some(found.at), &message));
             }
         }
     }
@@ -113,11 +102,9 @@ fn judge(found: &Found) -> Configuration {
         );
         diagnostics.push(warning(at, &message));
     }
-    diagnostics.extend(found.carrier.remarks.iter().map(|remark| Diagnostic {
-        severity: if remark.is_error { Severity::Error } else { Severity::Warning },
-        at: Some(remark.at),
-        pointer: None,
-        message: remark.message.to_owned(),
+    diagnostics.extend(found.carrier.remarks.iter().map(|remark| match remark.is_error {
+        true => error(Some(remark.at), remark.message),
+        false => warning(remark.at, remark.message),
     }));
     diagnostics.sort_by_key(|diagnostic| diagnostic.at);
     let filters = filters.into_iter().map(|filter| filter.kind).collect();
@@ -130,7 +117,10 @@ fn judge(found: &Found) -> Configuration {
     }
 }
 
+fn error(at: Option<Position>, message: &str) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, at, pointer: None, message: message.to_owned() }
+}
+
 fn warning(at: Position, message: &str) -> Diagnostic {
-    let message = message.to_owned();
-    Diagnostic { severity: Severity::Warning, at: Some(at), pointer: None, message }
+    Diagnostic { severity: Severity::Warning, ..error(Some(at), message) }
 }

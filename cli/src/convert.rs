@@ -8,10 +8,10 @@ mod token_exchange;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use pintle_core::config::{ConfigErrors, HashKey};
+use pintle_core::config::{ConfigErrors, HashKey, PluginDocument};
 use pintle_core::{NoFurther, Policy};
 
-use crate::chain::Plugin;
+use crate::chain;
 use crate::find::{Found, Unreadable};
 use crate::input::{self, InputError};
 use crate::output::{Verdict, printable};
@@ -101,6 +101,13 @@ pub fn run(
     for found in &found {
         let Found { within, document, at, .. } = found;
         let place = format!("{file}:{at}");
+        if let Err(refused) = found.load() {
+            for refused in refused {
+                writeln!(messages, "{file}:{}: error: {within}: {refused}", refused.at)?;
+            }
+            verdict = Verdict::Refused;
+            continue;
+        }
         match convert(document) {
             Ok(converted) => {
                 for difference in &converted.differences {
@@ -109,15 +116,8 @@ pub fn run(
                 print(&converted.document, options.format, is_first, output)?;
                 is_first = false;
             }
-            Err(ConvertError::Refused(errors)) => {
-                for error in errors.iter() {
-                    let at = found.locate(error);
-                    let error = printable(&error.to_string());
-                    writeln!(messages, "{file}:{at}: error: {within}: {error}")?;
-                }
-                verdict = Verdict::Refused;
-            }
-            Err(error @ ConvertError::Unsayable(_)) => {
+            Err(error) => {
+                let error = printable(&error.to_string());
                 writeln!(messages, "{place}: error: {within}: {error}")?;
                 verdict = Verdict::Refused;
             }
@@ -136,11 +136,11 @@ pub fn convert(document: &str) -> Result<Converted, ConvertError> {
         return Err(ConvertError::Unsayable("there is nothing in it".to_owned()));
     };
     let mut differences = Vec::new();
-    let native = match Plugin::of(root) {
+    let native = match chain::plugin(root) {
         None => return Ok(Converted { document: document.to_owned(), differences }),
-        Some(Plugin::BasicAuth) => basic_auth::convert(root, &mut differences),
-        Some(Plugin::TokenExchange) => token_exchange::convert(root, &mut differences),
-        Some(Plugin::CustomErrors) => custom_errors::convert(root, &mut differences),
+        Some(PluginDocument::BasicAuth) => basic_auth::convert(root, &mut differences),
+        Some(PluginDocument::TokenExchange) => token_exchange::convert(root, &mut differences),
+        Some(PluginDocument::CustomErrors) => custom_errors::convert(root, &mut differences),
     };
     let document = native.to_json();
     load(&document).map_err(|errors| ConvertError::Unsayable(errors.to_string()))?;

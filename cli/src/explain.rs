@@ -5,6 +5,7 @@
 
 mod build;
 mod course;
+mod grpc;
 mod input;
 mod places;
 mod report;
@@ -16,15 +17,14 @@ use std::io::{self, Write};
 use std::iter;
 use std::path::PathBuf;
 
-use pintle_core::Policy;
-use pintle_core::config::{ConfigError, ConfigErrors, HashKey};
 use serde::Serialize;
 
 pub use build::explanation;
 pub use course::{Answers, Client, Course, Exchange, Response, Upstream};
 pub use report::Explanation;
 
-use crate::find::{Found, Unreadable};
+use crate::chain;
+use crate::find::{Found, Refused, Unreadable};
 use crate::input::{self as files, InputError};
 use crate::output::{Format, Style};
 use crate::place::Position;
@@ -78,38 +78,37 @@ pub fn run(options: &Options, style: Style, output: &mut dyn Write) -> io::Resul
     let file = escape(files::name(&options.file).as_bytes());
     let found = chosen(options, &file)?;
     let within = escape(found.within.as_bytes());
-    match explain(&found.document, &within, input) {
-        Ok(explanation) => {
+    match found.load() {
+        Ok(policy) => {
+            let mut answers = input.answers.into_iter();
+            let course = Course::run(&policy, &input.exchange, &mut |_| answers.next());
+            let told = explanation(&policy, &found.document, &within, &input.exchange, course);
             match style.format {
-                Format::Text => text::write(&explanation, style.colours, output)?,
-                Format::Json => json(&explanation, output)?,
+                Format::Text => text::write(&told, style.colours, output)?,
+                Format::Json => json(&told, output)?,
             }
             Ok(true)
         }
-        Err(errors) => {
+        Err(refused) => {
             match style.format {
                 Format::Text => {
-                    writeln!(output, "{within}: refused:{}", refusals(&file, &found, &errors))?;
+                    let line = |refused: &Refused| {
+                        let why = escape(refused.to_string().as_bytes());
+                        format!("\n  {file}:{}: {why}", refused.at)
+                    };
+                    let lines: String = refused.iter().map(line).collect();
+                    writeln!(output, "{within}: refused:{lines}")?;
                 }
-                Format::Json => json(&Refused::new(&within, &found, &errors), output)?,
+                Format::Json => json(&AllRefused::new(within, refused), output)?,
             }
             Ok(false)
         }
     }
 }
 
-/// Explains what becomes of `input` under a configuration.
-fn explain(document: &str, within: &str, input: Input) -> Result<Explanation, ConfigErrors> {
-    // Nobody but the operator chooses what is hashed here, and nothing outlives the command.
-    let policy = Policy::load(document.as_bytes(), HashKey::new([0; 16]))?;
-    let mut answers = input.answers.into_iter();
-    let course = Course::run(&policy, &input.exchange, &mut |_| answers.next());
-    Ok(explanation(&policy, document, within, &input.exchange, course))
-}
-
 /// What is written where a configuration is refused.
 #[derive(Serialize)]
-struct Refused {
+struct AllRefused {
     version: u8,
     within: String,
     refused: Vec<Refusal>,
@@ -117,36 +116,22 @@ struct Refused {
 
 #[derive(Serialize)]
 struct Refusal {
-    pointer: String,
+    pointer: Option<String>,
     message: String,
     /// In the file, from 1, as is the column.
     line: usize,
     column: usize,
 }
 
-impl Refused {
-    fn new(within: &str, found: &Found, errors: &ConfigErrors) -> Self {
-        let refusal = |error: &ConfigError| {
-            let Position { line, column } = found.locate(error);
-            Refusal {
-                pointer: escape(error.pointer().as_bytes()),
-                message: escape(error.refusal().to_string().as_bytes()),
-                line,
-                column,
-            }
+impl AllRefused {
+    fn new(within: String, refused: Vec<Refused>) -> Self {
+        let refusal = |Refused { at, pointer, message }| {
+            let Position { line, column } = at;
+            Refusal { pointer, message, line, column }
         };
-        let refused = errors.iter().map(refusal).collect();
-        Self { version: report::VERSION, within: within.to_owned(), refused }
+        let refused = refused.into_iter().map(refusal).collect();
+        Self { version: report::VERSION, within, refused }
     }
-}
-
-/// One line for each.
-fn refusals(file: &str, found: &Found, errors: &ConfigErrors) -> String {
-    let line = |error: &ConfigError| {
-        let at = found.locate(error);
-        format!("\n  {file}:{at}: {}", escape(error.to_string().as_bytes()))
-    };
-    errors.iter().map(line).collect()
 }
 
 fn json(value: &impl Serialize, output: &mut dyn Write) -> io::Result<()> {
@@ -164,7 +149,10 @@ fn chosen(options: &Options, file: &str) -> io::Result<Found> {
         (None, 1) => 1,
         (None, count) => {
             let list = found.iter().zip(1..).map(|(found, nth)| {
-                format!("\n  --nth {nth}: {}", escape(found.within.as_bytes()))
+                let kinds = chain::filters(&found.document).into_iter().map(|filter| filter.kind);
+                let kinds = escape(kinds.collect::<Vec<_>>().join(", ").as_bytes());
+                let within = escape(found.within.as_bytes());
+                format!("\n  --nth {nth}: {file}:{}: {within}: {kinds}", found.at)
             });
             let first = format!("{count} configurations in the file, choose one:");
             return Err(usage(iter::once(first).chain(list).collect::<String>()));

@@ -12,9 +12,12 @@ use std::fmt;
 pub use crate::tree::Syntax;
 pub use carrier::{Artefact, Carrier, Remark};
 
+use pintle_core::Policy;
+use pintle_core::config::{ConfigError, HashKey, Refusal};
+
 use crate::output::printable;
 use crate::place::{Position, Text};
-use crate::tree::{self, Node};
+use crate::tree::{self, Copied, Node};
 use form::Form;
 use outline::Outline;
 
@@ -23,8 +26,10 @@ use outline::Outline;
 pub struct Found {
     /// What it was found in, for people: `WasmPlugin shop/pintle`, `Envoy configuration`, `configuration`.
     pub within: String,
-    /// The document as the filter gets it: JSON.
+    /// The document as the filter gets it: JSON. Empty where there is none, or it is `unread`.
     pub document: String,
+    /// Why what stands there never comes to a filter.
+    pub unread: Option<Unreadable>,
     /// What runs it, as far as that is told.
     pub carrier: Carrier,
     /// Where it begins.
@@ -34,7 +39,8 @@ pub struct Found {
     broken_at: Option<Position>,
 }
 
-/// A file that is neither YAML nor JSON.
+/// Text that cannot be read: a file that is neither YAML nor JSON, a configuration in no form that a proxy
+/// takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// The line, from 1.
@@ -50,8 +56,21 @@ pub struct Unreadable {
 pub struct Survey {
     /// Configurations of Pintle.
     pub found: Vec<Found>,
-    /// What runs code that is not Pintle's, as far as that can be told, as `within` has it.
-    pub others: Vec<String>,
+    /// What was left alone, since it is not Pintle's as far as that can be told.
+    pub others: Vec<Other>,
+    /// What anchors and aliases have copied so far.
+    copied: Copied,
+}
+
+/// What was left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// What it is or stands in, as [`Found::within`] has it.
+    pub within: String,
+    /// Where it begins.
+    pub at: Position,
+    /// Why.
+    pub reason: String,
 }
 
 /// All configurations in a file of YAML, of one document or several, or of JSON.
@@ -82,18 +101,38 @@ pub fn survey(text: &str, syntax: Syntax) -> Result<Survey, Unreadable> {
 }
 
 impl Found {
+    /// The policy that the filter makes of it.
+    pub fn load(&self) -> Result<Policy, Vec<Refused>> {
+        if let Some(unread) = &self.unread {
+            let message = unread.reason.clone();
+            return Err(vec![Refused { at: unread.at(), pointer: None, message }]);
+        }
+        // Nobody but the operator chooses what is hashed here, and nothing outlives the command.
+        Policy::load(self.document.as_bytes(), HashKey::new([0; 16])).map_err(|errors| {
+            let refused = |error: &ConfigError| Refused {
+                at: self.locate(error),
+                pointer: Some(printable(error.pointer())),
+                message: printable(&error.refusal().to_string()),
+            };
+            let mut refused: Vec<Refused> = errors.iter().map(refused).collect();
+            refused.sort_by_key(|refused| refused.at);
+            refused
+        })
+    }
+
     /// Where an error of the filter's loader points to: the name of the field, the element of a list,
     /// or as near to it as can be told.
-    pub fn locate(&self, error: &pintle_core::config::ConfigError) -> Position {
+    pub fn locate(&self, error: &ConfigError) -> Position {
         match error.refusal() {
-            pintle_core::config::Refusal::Syntax { .. } => self.broken_at.unwrap_or(self.at),
+            Refusal::Syntax { .. } => self.broken_at.unwrap_or(self.at),
             _ => self.outline.locate(error.pointer()),
         }
     }
 
     fn new(within: &Within<'_>, form: Form, carrier: Carrier) -> Self {
-        let Form { document, outline, broken_at } = form;
-        Self { within: within.to_string(), document, carrier, at: outline.at, outline, broken_at }
+        let Form { document, unread, outline, broken_at } = form;
+        let at = outline.at;
+        Self { within: within.to_string(), document, unread, carrier, at, outline, broken_at }
     }
 }
 
@@ -104,9 +143,48 @@ impl fmt::Debug for Found {
     }
 }
 
+/// Why a configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where in the file.
+    pub at: Position,
+    /// Where in the configuration (RFC 6901), printable; `None` for what never comes to a filter.
+    pub pointer: Option<String>,
+    /// What is wrong, printable; quotes no value.
+    pub message: String,
+}
+
+/// For people, without the place in the file.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pointer.as_deref() {
+            None => {}
+            Some("") => f.write_str("the document: ")?,
+            Some(pointer) => write!(f, "{pointer}: ")?,
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Survey {
+    /// Notes that something is left alone.
+    fn leave(&mut self, within: &Within<'_>, at: Position, reason: impl Into<String>) {
+        self.others.push(Other { within: within.to_string(), at, reason: reason.into() });
+    }
+}
+
+/// Why a filter is left alone.
+const NOT_PINTLES: &str =
+    "left alone as another filter: neither its names nor its members are Pintle's";
+
 impl Unreadable {
-    pub(crate) fn at(at: Position, reason: String) -> Self {
+    pub(crate) fn new(at: Position, reason: String) -> Self {
         Self { line: at.line, column: at.column, reason }
+    }
+
+    /// The place.
+    pub fn at(&self) -> Position {
+        Position { line: self.line, column: self.column }
     }
 }
 
@@ -152,28 +230,40 @@ fn read(
     within: &Within<'_>,
     survey: &mut Survey,
 ) -> Result<(), Unreadable> {
-    tree::read(text, syntax)?.into_iter().try_for_each(|node| document(node, within, survey))
+    let nodes = tree::read_counted(text, syntax, &mut survey.copied)?;
+    nodes.into_iter().try_for_each(|node| document(node, within, survey))
 }
 
 fn document(node: Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result<(), Unreadable> {
     if kubernetes::is_resource(&node) {
         return kubernetes::read(node, within, survey);
     }
-    if form::reads_like_pintle(&node) {
+    let is_own = match within {
+        Within::Nothing => form::is_meant_for_pintle(&node),
+        // `{}` may be anything there.
+        _ if node.is_empty() => false,
+        _ if carrier::mentions_pintle(&within.to_string()) => form::is_meant_for_pintle(&node),
+        _ => form::is_pintles(&node),
+    };
+    if is_own {
         let form = Form::of_value(&node);
         survey.found.push(Found::new(within, form, Carrier::default()));
         return Ok(());
     }
+    if form::is_meant_for_pintle(&node) && !node.is_empty() {
+        survey.leave(within, node.at, NOT_PINTLES);
+    }
     unique(&node)?;
     let within = Within::Resource(within, "Envoy configuration".to_owned());
-    envoy::read(&node, &within, survey)
+    envoy::read(&node, envoy::Fetcher::Envoy, &within, survey);
+    Ok(())
 }
 
 /// Refuses keys that stand twice: one reader takes the first of them, another the last.
 fn unique(node: &Node<'_>) -> Result<(), Unreadable> {
     node.duplicate().map_or(Ok(()), |member| {
         let reason = format!("the key `{}` stands twice in its object", shown(&member.key));
-        Err(Unreadable::at(member.at, reason))
+        Err(Unreadable::new(member.at, reason))
     })
 }
 

@@ -65,10 +65,11 @@ fn read(path: &Path) -> Result<String, InputError> {
         let before = error.as_bytes().get(..valid).unwrap_or_default();
         let text = Text::of_file(&String::from_utf8_lossy(before));
         let at = text.position(text.content().len());
-        InputError::Unreadable(Unreadable::at(at, "not UTF-8 from here on".to_owned()))
+        InputError::Unreadable(Unreadable::new(at, "not UTF-8 from here on".to_owned()))
     })
 }
 
-fn is_stdin(path: &Path) -> bool {
+/// Whether standard input is meant.
+pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }

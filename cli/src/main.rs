@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use pintle_cli::module::{self, Names, Table};
@@ -84,7 +85,8 @@ struct Form {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| without_values(error).exit());
+    match run(arguments.command) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             // Whoever reads it may have enough, such as `head`; a verdict was not given all the same.
@@ -94,6 +96,34 @@ fn main() -> ExitCode {
             Verdict::Unusable.into()
         }
     }
+}
+
+/// An error of the command line that quotes no value: a field whose quotation marks were forgotten may be a
+/// credential.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    let is_option = |text: &str| {
+        let name = text.strip_prefix("--");
+        name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+    };
+    // It names what was not expected; elsewhere the option that a value was for.
+    let unexpected = ErrorKind::UnknownArgument;
+    let is_shown = |kind, value: &ContextValue| match (kind, value) {
+        (ContextKind::Suggested, _) => false,
+        (ContextKind::InvalidValue, ContextValue::String(text)) => text.is_empty(),
+        (ContextKind::InvalidArg, ContextValue::String(text)) if error.kind() == unexpected => {
+            is_option(text)
+        }
+        _ => true,
+    };
+    let hidden: Vec<ContextKind> =
+        error.context().filter(|(kind, value)| !is_shown(*kind, value)).map(|(k, _)| k).collect();
+    for kind in hidden {
+        match kind {
+            ContextKind::Suggested => error.remove(kind),
+            _ => error.insert(kind, ContextValue::String("..".to_owned())),
+        };
+    }
+    error
 }
 
 fn run(command: Command) -> anyhow::Result<Verdict> {

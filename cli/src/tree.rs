@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 pub(crate) use scalar::Style;
+pub(crate) use yaml::Copied;
 
 use crate::find::Unreadable;
 use crate::place::{Position, Text};
@@ -69,13 +70,22 @@ pub enum Syntax {
 
 /// Reads the documents of a text.
 pub(crate) fn read(text: &Text, syntax: Syntax) -> Result<Vec<Node<'_>>, Unreadable> {
+    read_counted(text, syntax, &mut Copied::default())
+}
+
+/// Like [`read`], for one of several texts that may copy so much together.
+pub(crate) fn read_counted<'t>(
+    text: &'t Text,
+    syntax: Syntax,
+    copied: &mut Copied,
+) -> Result<Vec<Node<'t>>, Unreadable> {
     let start = text.content().trim_start();
     if syntax == Syntax::Any && !start.starts_with(['{', '[']) {
-        return yaml::read(text);
+        return yaml::read(text, copied);
     }
     json::read(text).map(|node| vec![node]).or_else(|error| match syntax {
         // A flow collection of YAML, with comments perhaps, or without quotes.
-        Syntax::Any if !error.is_final => yaml::read(text).map_err(|other| {
+        Syntax::Any if !error.is_final => yaml::read(text, copied).map_err(|other| {
             let key = start.strip_prefix('{').map(str::trim_start);
             let is_meant_as_json = key.is_none_or(|key| key.starts_with('"'));
             if is_meant_as_json { error.unreadable } else { other }
@@ -125,6 +135,11 @@ impl<'t> Node<'t> {
 
     pub(crate) fn is_object(&self) -> bool {
         matches!(self.value, Value::Object(_))
+    }
+
+    /// Whether it is an object without members.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_object() && self.members().is_empty()
     }
 
     /// Members of an object; of anything else none.

@@ -99,7 +99,14 @@ fn warnings_can_be_denied() {
         ["check", "--deny-warnings", "-"],
     );
     assert_eq!(code(pintle_with(&["check", "-"], &[], b"{}")), (0, true));
-    assert_eq!(code(pintle_with(&denied, &[], b"{}")), (1, true));
+    let seen = pintle_with(&denied, &[], b"{}");
+    assert!(seen.stdout.starts_with("<stdin>:1:1: error: the configuration has no filters"));
+    assert_eq!((seen.code, seen.stdout.lines().count()), (1, 1), "{}", seen.stdout);
+    let seen = pintle_with(&[&denied[..], &["--format", "json"]].concat(), &[], b"{}");
+    let all: Value = serde_json::from_str(&seen.stdout).unwrap();
+    let configuration = &all["files"][0]["configurations"][0];
+    assert_eq!((&all["ok"], &configuration["accepted"]), (&false.into(), &false.into()));
+    assert_eq!(configuration["diagnostics"][0]["severity"], "error");
     assert_eq!(code(pintle_with(&denied, &[], GOOD.as_bytes())), (0, false));
 }
 
@@ -122,12 +129,48 @@ fn what_cannot_be_judged() {
         let seen = pintle_with(arguments, &[], input);
         let all = format!("{}{}", seen.stdout, seen.stderr);
         assert_eq!(seen.code, 2, "{arguments:?}: {all}");
-        let said = if said == "left alone" { "taken for that of another filter" } else { said };
         assert!(all.contains(said), "{arguments:?}: {all}");
     }
-    for usage in [&[][..], &["check"], &["check", "--nonesuch", "-"], &["convert"], &["nonesuch"]] {
+    for usage in [
+        &[][..],
+        &["check"],
+        &["check", "-", "-"],
+        &["check", "--nonesuch", "-"],
+        &["convert"],
+        &["nonesuch"],
+    ] {
         let seen = pintle(usage);
         assert_eq!((seen.code, seen.stdout.as_str()), (2, ""), "{usage:?}");
+    }
+}
+
+/// What is broken in one place is told, whatever is good in others.
+#[test]
+fn nothing_broken_is_dropped() {
+    let seen = pintle(&["check", "gates.yaml"]);
+    let expected = [
+        "gates.yaml:6:5: ok: ConfigMap gates, key `a.json`: log_headers",
+        "gates.yaml:8:70: error: not JSON: expected `,` or `}`",
+        "gates.yaml:11:6: error: not YAML: ",
+    ];
+    let lines: Vec<&str> = seen.stdout.lines().collect();
+    assert_eq!((seen.code, lines.len()), (1, expected.len()), "{}", seen.stdout);
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+
+    let seen = pintle(&["check", "filters.yaml"]);
+    let expected = [
+        "filters.yaml:8:15: ok: Envoy configuration: log_headers",
+        "filters.yaml:15:54: error: the document: not JSON from line 1, column 40 on",
+        "filters.yaml:19:20: error: a configuration in a form that no filter reads",
+        "filters.yaml:26:14: error: a configuration in a form that no filter reads",
+        "filters.yaml:29:86: note: Envoy configuration: left alone as another filter",
+    ];
+    let lines: Vec<&str> = seen.stdout.lines().collect();
+    assert_eq!((seen.code, lines.len()), (1, expected.len()), "{}", seen.stdout);
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
     }
 }
 
@@ -165,6 +208,8 @@ fn as_json() {
     assert_eq!(good["filters"], serde_json::json!(["problem_json", "basic_auth"]));
     assert_eq!(other["error"]["severity"], "error");
     assert_eq!(other["configurations"], serde_json::json!([]));
+    let left = &other["others"][0];
+    assert_eq!((&left["within"], &left["line"]), (&"WasmPlugin shop/rate-limit".into(), &6.into()));
 
     let seen = pintle(&["check", "--format", "json", "plugin.json"]);
     let all: Value = serde_json::from_str(&seen.stdout).unwrap();

@@ -385,6 +385,72 @@ fn a_refused_configuration() {
     assert!(!stdout.contains("s3cret"), "{stdout}");
 }
 
+/// As `pintle check` has it: in the order of the file, each place a JSON pointer.
+#[test]
+fn refusals_are_those_of_check() {
+    let config = "filters:\n- b\u{e4}d: {}\n- log_headers: {request: ['a b'], name: ''}\n";
+    let request = ["--request", "GET http://a/", "--format", "json"];
+    let told: Value = serde_json::from_str(&run(config, &request).stdout).unwrap();
+    let check = pintle_with(&["check", "--format", "json", "-"], &[], config.as_bytes());
+    let check: Value = serde_json::from_str(&check.stdout).unwrap();
+    let diagnostics = check["files"][0]["configurations"][0]["diagnostics"].as_array().unwrap();
+    let refused = told["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 3, "{told}");
+    for (refused, diagnostic) in refused.iter().zip(diagnostics) {
+        for member in ["pointer", "message", "line", "column"] {
+            assert_eq!(refused[member], diagnostic[member]);
+        }
+    }
+    assert_eq!(refused[0]["pointer"], "/filters/0/b\u{e4}d");
+}
+
+/// What never comes to a filter has no place in a configuration.
+#[test]
+fn a_configuration_that_no_proxy_takes() {
+    let config =
+        "'@type': a/envoy.extensions.wasm.v3.PluginConfig\nname: pintle\nconfiguration: {a: 1}\n";
+    let request = ["--request", "GET http://a/"];
+    let Seen { code, stdout, .. } = run(config, &request);
+    assert_eq!(code, 1, "{stdout}");
+    assert!(stdout.contains("\n  <stdin>:3:16: a configuration in a form"), "{stdout}");
+    let seen = run(config, &[&request[..], &["--format", "json"]].concat());
+    let told: Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_eq!(told["refused"][0]["pointer"], json!(null));
+}
+
+/// Envoy makes a gRPC answer of a denial.
+#[test]
+fn a_request_of_grpc() {
+    let with = |media_type: &str| {
+        let media_type = format!("content-type: {media_type}");
+        explain(
+            &guarded(),
+            &["--request", "POST https://shop.example/private/a", "-H", &media_type],
+        )
+    };
+    for media_type in ["application/grpc", "application/grpc+proto"] {
+        let told = with(media_type);
+        assert_eq!(told["filters"][0]["request"]["status"], 401);
+        let client = &told["client"];
+        assert_eq!((&client["status"], &client["content"]["bytes"]), (&json!(200), &json!(0)));
+        assert_eq!(client["details"], "pintle_no_credentials");
+        let fields = client["fields"].as_array().unwrap();
+        let value = |name: &str| {
+            let mut named = fields.iter().filter(|field| field["name"] == name);
+            let value = named.next().map(|field| field["value"].clone());
+            assert!(named.next().is_none(), "{name}");
+            value.unwrap_or_default()
+        };
+        assert_eq!(value("content-type"), "application/grpc");
+        assert_eq!(value("grpc-status"), "16");
+        assert!(value("grpc-message").as_str().unwrap().starts_with("Request denied"), "{client}");
+        assert!(value("www-authenticate").is_string(), "{client}");
+    }
+    for media_type in ["application/grpc-web", "application/json"] {
+        assert_eq!(with(media_type)["client"]["status"], 401);
+    }
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_and_not_quoted() {
     let config = guarded().to_string();
@@ -403,6 +469,14 @@ fn what_makes_no_sense_is_refused_and_not_quoted() {
         &["--callout", "s3cret:"],
         &["--nth", "0"],
         &["--nth", "2"],
+        // Quotation marks forgotten, a value for the wrong option.
+        &["-H", "x-api-key:", "s3cret"],
+        &["-H", "x-api-key:", "--s3cret"],
+        &["-H", "x-api-key:", "-s3cret"],
+        &["--nth", "s3cret"],
+        &["--format", "s3cret"],
+        &["--response-body=s3cret", "--response-body=s3cret"],
+        &["-H", "host: user:s3cret@a"],
     ] {
         let Seen { code, stdout, stderr } = run(&config, &[&request, more].concat());
         assert_eq!((code, stdout.as_str()), (2, ""), "{more:?}: {stderr}");
@@ -465,7 +539,10 @@ fn a_manifest_and_several() {
     let two = format!("{one}---\n{}", plugin("second", "x-two"));
     let Seen { code, stdout, stderr } = run(&two, &request);
     assert_eq!((code, stdout.as_str()), (2, ""));
-    for named in ["--nth 1: WasmPlugin shop/first", "--nth 2: WasmPlugin shop/second"] {
+    for named in [
+        "--nth 1: <stdin>:7:5: WasmPlugin shop/first: require_header",
+        "--nth 2: <stdin>:15:5: WasmPlugin shop/second: require_header",
+    ] {
         assert!(stderr.contains(named), "{stderr}");
     }
     let arguments = [&request[..], &["--nth", "2"]].concat();

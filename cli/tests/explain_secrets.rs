@@ -202,6 +202,56 @@ fn secrets_that_the_configuration_sets() {
     }
 }
 
+/// Whole fields whatever their length, words from four bytes on, and what overlaps as a whole.
+#[test]
+fn short_secrets_and_overlapping_ones() {
+    let config = json!({"filters": [
+        {"headers": {"response": [{"set": {"name": "x-same", "value": "%REQ(x-my-token)%"}}]}},
+        {"log_headers": {"request": ["x-copy"], "response": ["x-copy"]}}
+    ]});
+    for (secret, body, shown) in [
+        ("k9", "k9 is k9", "k9 is k9"),
+        (
+            "k9zq",
+            "a k9zq, xk9zq, k9zq-a and \"k9zq\"",
+            "a <4 bytes>, xk9zq, k9zq-a and \"<4 bytes>\"",
+        ),
+        ("k9zq5678", "ak9zq5678b", "a<8 bytes>b"),
+        ("abcabcabc", "xabcabcabcabcx", "x<12 bytes>x"),
+        ("abcabcabc", "abcabcabcabcabcabc", "<18 bytes>"),
+    ] {
+        let token = format!("x-my-token: {secret}");
+        let copy = format!("x-copy: {secret}");
+        let arguments =
+            ["-H", &token, "-H", &copy, "--response-header", &copy, "--response-body", body];
+        assert_eq!(content(&config, &arguments)["text"], shown);
+        let seen =
+            run(&config.to_string(), &[&["--request", "GET http://a/"], &arguments[..]].concat());
+        let length = format!("<{} bytes>", secret.len());
+        for field in ["x-my-token", "x-copy", "x-same"] {
+            let shown = format!("{field}: {length}");
+            assert!(seen.stdout.contains(&shown), "{shown} in {}", seen.stdout);
+        }
+    }
+}
+
+/// Who is in a URI, with a password perhaps (RFC 3986 section 3.2.1).
+#[test]
+fn users_in_uris() {
+    let config = json!({"filters": [{"log_headers": {"request": ["*"], "response": ["*"]}}]});
+    for user in ["u:hidden-password", "hidden-user", "u:p@hidden", "h:idden:hidden"] {
+        let [referer, location] =
+            ["referer", "location"].map(|name| format!("{name}: https://{user}@h/a@b?c"));
+        let arguments =
+            ["-H", &referer, "--response-header", &location, "--request", "GET http://a/"];
+        let Seen { code, stdout, .. } = run(&config.to_string(), &arguments);
+        assert_eq!(code, 0);
+        assert!(!stdout.contains("hidden"), "{stdout}");
+        let shown = format!("https://<{} bytes>@h/a@b?<1 bytes>", user.len());
+        assert_eq!(stdout.matches(&shown).count(), 3, "{stdout}");
+    }
+}
+
 #[test]
 fn a_secret_as_json_has_it() {
     let config = json!({"filters": [{"problem_json": {}}]});

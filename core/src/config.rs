@@ -17,11 +17,16 @@ use serde::de::DeserializeOwned;
 
 pub use error::{ConfigError, ConfigErrors, Refusal};
 pub(crate) use json::Json;
-pub use plugins::PLUGIN_KEYS;
+pub use plugins::{PLUGIN_KEYS, PluginDocument};
 pub use pointer::Pointer;
 
 use crate::fields::FieldName;
+use crate::filter::FilterSet;
+use crate::policy::steps::Shipped;
 use crate::syntax::path::EncodedSlash;
+
+/// The kinds of the filters that ship.
+pub const KINDS: &[&str] = <Shipped as FilterSet>::KINDS;
 
 /// Key of every keyed hash of a policy: random per process or VM, so that nobody outside can choose
 /// what collides.

@@ -53,8 +53,11 @@ impl Redaction {
 
 /// Whether a field is secret by its name alone.
 pub(crate) fn is_secret(name: &[u8]) -> bool {
-    SECRET.contains(&name)
-        || SECRET_PARTS.iter().any(|part| name.windows(part.len()).any(|window| window == *part))
+    let begins = |(at, first): (usize, &u8)| {
+        let rest = name.get(at..).unwrap_or_default();
+        secret_parts(*first).iter().any(|part| rest.starts_with(part))
+    };
+    name.iter().enumerate().any(begins) && name != HARMLESS
 }
 
 /// Whether a field holds a URI, whose query may hold a token.
@@ -62,8 +65,33 @@ pub(crate) fn is_uri(name: &[u8]) -> bool {
     URIS.contains(&name)
 }
 
-const SECRET: [&[u8]; 4] = [b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"];
-const SECRET_PARTS: [&[u8]; 5] = [b"api-key", b"jwt", b"password", b"secret", b"token"];
+/// What names of secret fields have in them, by its first letter: so each letter of a name is compared
+/// with few of them. Rather some field too many than a secret in a log.
+fn secret_parts(first: u8) -> &'static [&'static [u8]] {
+    match first {
+        b'a' => &[
+            b"access-key",
+            b"access_key",
+            b"api-key",
+            b"api_key",
+            b"apikey",
+            b"auth-key",
+            b"auth_key",
+            b"authorization",
+        ],
+        b'c' => &[b"cookie", b"credential"],
+        b'd' => &[b"dpop"],
+        b'j' => &[b"jwt"],
+        b'p' => &[b"passwd", b"password"],
+        b's' => &[b"secret", b"session", b"signature"],
+        b't' => &[b"token"],
+        _ => &[],
+    }
+}
+
+/// The one field among those that many responses have whose value is never more than `true`.
+const HARMLESS: &[u8] = b"access-control-allow-credentials";
+
 const URIS: [&[u8]; 4] = [b":path", b"location", b"referer", b"x-envoy-original-path"];
 
 /// A field name, or its start or end.
@@ -109,6 +137,56 @@ impl NamePattern {
                 self.text.is_empty()
                     || name.windows(self.text.len()).any(|window| *window == *self.text)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret;
+
+    #[test]
+    fn secrets_by_name() {
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "x-forwarded-authorization",
+            "x-serverless-authorization",
+            "cookie",
+            "set-cookie",
+            "x-user-cookie",
+            "apikey",
+            "x-apikey",
+            "x-api-key",
+            "api_key",
+            "x-auth-key",
+            "x-access-key",
+            "x-session-id",
+            "dpop",
+            "x-amz-credential",
+            "x-hub-signature-256",
+            "x-passwd",
+            "x-token",
+            "x-jwt-assertion",
+        ] {
+            assert!(is_secret(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "",
+            "host",
+            "accept",
+            "user-agent",
+            "content-type",
+            "www-authenticate",
+            "access-control-allow-credentials",
+            "access-control-allow-headers",
+            "x-forwarded-client-cert",
+            "x-request-id",
+            "traceparent",
+            "x-auth-user",
+            "api",
+        ] {
+            assert!(!is_secret(name.as_bytes()), "{name}");
         }
     }
 }

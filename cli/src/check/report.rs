@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use anstyle::AnsiColor;
 use serde::Serialize;
 
+use crate::find::Other;
 use crate::output::{Verdict, printable};
 use crate::place::Position;
 
@@ -17,6 +18,7 @@ pub(super) struct Report {
     pub(super) configurations: Vec<Configuration>,
     /// Why there are no configurations.
     pub(super) trouble: Option<Diagnostic>,
+    pub(super) others: Vec<Other>,
 }
 
 /// What there is to say of a configuration.
@@ -49,19 +51,18 @@ pub(super) enum Severity {
 
 impl Report {
     pub(super) fn of(file: String) -> Self {
-        Self { file, configurations: Vec::new(), trouble: None }
+        Self { file, configurations: Vec::new(), trouble: None, others: Vec::new() }
     }
 
-    pub(super) fn verdict(&self, deny_warnings: bool) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         if self.trouble.is_some() {
             return Verdict::Unusable;
         }
-        let mut diagnostics = self.configurations.iter().flat_map(|c| &c.diagnostics);
-        let counts = |d: &Diagnostic| deny_warnings || d.severity == Severity::Error;
-        if diagnostics.any(counts) { Verdict::Refused } else { Verdict::Good }
+        let is_refused = self.configurations.iter().any(Configuration::is_refused);
+        if is_refused { Verdict::Refused } else { Verdict::Good }
     }
 
-    /// A line for each thing: `file:line:column: error: pointer: what`.
+    /// A line for each thing: `file:line:column: error: pointer: what`; what was left alone last.
     pub(super) fn write(&self, colours: bool, out: &mut dyn Write) -> io::Result<()> {
         if let Some(trouble) = &self.trouble {
             self.line(trouble, colours, out)?;
@@ -86,7 +87,10 @@ impl Report {
                 writeln!(out)?;
             }
         }
-        Ok(())
+        self.others.iter().try_for_each(|Other { within, at, reason }| {
+            let note = coloured("note", AnsiColor::Cyan, colours);
+            writeln!(out, "{}:{at}: {note}: {within}: {}", self.file, printable(reason))
+        })
     }
 
     fn line(&self, diagnostic: &Diagnostic, colours: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -130,6 +134,7 @@ pub(super) fn write_json(
         file: report.file.clone(),
         error: report.trouble.as_ref().map(DiagnosticJson::of),
         configurations: report.configurations.iter().map(ConfigurationJson::of).collect(),
+        others: report.others.iter().map(OtherJson::of).collect(),
     });
     let all = AllJson { ok: verdict == Verdict::Good, files: files.collect() };
     serde_json::to_writer_pretty(&mut *out, &all)?;
@@ -148,6 +153,15 @@ struct FileJson<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<DiagnosticJson<'r>>,
     configurations: Vec<ConfigurationJson<'r>>,
+    others: Vec<OtherJson<'r>>,
+}
+
+#[derive(Serialize)]
+struct OtherJson<'r> {
+    within: &'r str,
+    line: usize,
+    column: usize,
+    message: &'r str,
 }
 
 #[derive(Serialize)]
@@ -184,6 +198,13 @@ impl<'r> ConfigurationJson<'r> {
             needs_content: configuration.needs_content,
             diagnostics: configuration.diagnostics.iter().map(DiagnosticJson::of).collect(),
         }
+    }
+}
+
+impl<'r> OtherJson<'r> {
+    fn of(other: &'r Other) -> Self {
+        let Position { line, column } = other.at;
+        Self { within: &other.within, line, column, message: &other.reason }
     }
 }
 

@@ -71,7 +71,8 @@ fn whens(prefixes: &[String], differences: &mut Vec<String>) -> Vec<When> {
         }
         if host.is_none() && !prefix.host.is_empty() {
             note(
-                "a host with a port is compared as the client has written it, upper and lower case too",
+                "the host is compared with its port and as the client has written it, upper and lower case \
+                 too",
             );
         }
         if prefix.path.is_some_and(|path| path != "/") {
@@ -110,12 +111,13 @@ impl<'t> UrlPrefix<'t> {
         Self { scheme, host, path }
     }
 
-    /// The host as `hosts` takes it; a host with a port stands in `:authority` instead.
+    /// The host as `hosts` takes it; one with a port stands in `:authority` instead, as does one with a `*`,
+    /// which is no pattern here.
     fn host_pattern(&self) -> Option<String> {
         let host = self.host.to_ascii_lowercase();
         let pattern = if self.path.is_some() { host } else { format!("{host}*") };
         let fits = pintle_core::syntax::host::HostPattern::parse(&pattern).is_ok();
-        (fits && !self.host.is_empty()).then_some(pattern)
+        (fits && !self.host.is_empty() && !self.host.contains('*')).then_some(pattern)
     }
 
     fn when(&self, host: Option<String>) -> When {

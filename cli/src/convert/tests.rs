@@ -115,6 +115,8 @@ fn urls_mean_the_same() {
         (r#"["api."]"#, 0),
         (r#"["api.example.com:8080/", "api.example.com:80"]"#, 2),
         (r#"["other", ""]"#, 0),
+        // Compared as it stands there, and so for hardly any host.
+        (r#"["http://*.example.com/", "*.example/", "api.*/", "*/", "*"]"#, 5),
     ] {
         let document = format!(
             r#"{{"targetURLPrefixes": {prefixes}, "problemTypeURIMap": [{{"404": "a:b", "200": "c:d"}}], "problemTitle": ""}}"#

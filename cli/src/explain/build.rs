@@ -33,7 +33,7 @@ pub fn explanation(
     let mut acts: Vec<Acts> = outlines.iter().map(|_| Acts::default()).collect();
     let mut stripped = Vec::new();
     sort(records, callouts, &mut acts, &mut stripped);
-    let status = client.as_ref().map(|client| client.status);
+    let status = client.as_ref().map(|client| client.http_status);
     let filters: Vec<Filter> = outlines
         .iter()
         .zip(acts)
@@ -256,7 +256,7 @@ impl Teller<'_> {
                 .filter(|(key, _)| *key != observed_note)
                 .map(|(key, value)| Note {
                     key: self.show.text(key.as_bytes()),
-                    value: self.show.text(value),
+                    value: self.show.value(value),
                 })
                 .collect(),
             log,

@@ -6,6 +6,8 @@ use pintle_core::testing::corpus::{CalloutEnd, FieldLines};
 use pintle_core::testing::{MemoryHost, Record, Sender, SentCallout, World, with_outcome};
 use pintle_core::{Answer, Event, LocalReply, Passage, Policy, Scratch, Stream, UnixTime};
 
+use super::grpc;
+
 /// What a client sends, and what the upstream would answer.
 pub struct Exchange {
     /// Pseudo-headers, and fields as they came, repeats kept.
@@ -49,6 +51,8 @@ pub struct Upstream {
 pub struct Client {
     /// The status.
     pub status: u16,
+    /// The status before a proxy makes a gRPC one of it.
+    pub http_status: u16,
     /// Fields beside `:status`.
     pub fields: FieldLines,
     /// The content.
@@ -99,7 +103,11 @@ impl Course {
         }
         let is_head = exchange.request.iter().any(|(n, v)| n == b":method" && v == b"HEAD");
         let (upstream, client) = match answer {
-            Answer::Reply(reply) => (None, Some(Client::of_own(&reply, is_head))),
+            Answer::Reply(reply) => {
+                let client = Client::of_own(&reply, is_head);
+                let is_grpc = grpc::is_request(&exchange.request);
+                (None, Some(if is_grpc { grpc::answer(client) } else { client }))
+            }
             Answer::Wait => (None, None),
             Answer::Continue => {
                 let upstream = Upstream { fields: host.request.clone() };
@@ -117,6 +125,7 @@ impl Client {
     fn of_own(reply: &LocalReply<'_>, is_head: bool) -> Self {
         Self {
             status: reply.status,
+            http_status: reply.status,
             fields: reply.fields().map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
             // A proxy leaves out the content of a response to HEAD.
             content: if is_head { Vec::new() } else { reply.body.to_vec() },
@@ -148,5 +157,7 @@ fn respond(
         }
     };
     let fields = host.response.iter().filter(|(name, _)| !name.starts_with(b":"));
-    Client { status: response.status, fields: fields.cloned().collect(), content, details: None }
+    let status = response.status;
+    let fields = fields.cloned().collect();
+    Client { status, http_status: status, fields, content, details: None }
 }

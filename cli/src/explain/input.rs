@@ -121,6 +121,7 @@ fn authority(of_url: Option<Vec<u8>>, fields: &mut FieldLines) -> io::Result<Vec
     let mut hosts = hosts.into_iter().map(|(_, value)| value);
     match (hosts.next().or(of_url), hosts.next()) {
         (_, Some(_)) => Err(usage("--header has more than one host")),
+        (Some(host), _) if host.contains(&b'@') => Err(usage("--header has a user in its host")),
         (Some(host), None) => Ok(host),
         (None, None) => Err(usage("--request has no host: give a whole URL, or -H 'host: ..'")),
     }

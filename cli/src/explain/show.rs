@@ -15,8 +15,11 @@ const MOST_BYTES: usize = 4096;
 /// How much of a content is looked at, in bytes.
 const MOST_CONTENT_BYTES: usize = 4 * MOST_BYTES;
 
-/// Shorter secrets are not looked for in other texts: they are found in words that are none. In bytes.
-const LEAST_SECRET_BYTES: usize = 8;
+/// Shorter secrets are not looked for inside of words, where they are found by chance. In bytes.
+const LEAST_PART_BYTES: usize = 8;
+
+/// Shorter secrets are not looked for in other texts at all. In bytes.
+const LEAST_WORD_BYTES: usize = 4;
 
 /// Printable ASCII as it stands, but for a backslash, which is doubled; each other byte as `\xNN`. So
 /// nothing of a request or a file can move a cursor or begin a line.
@@ -35,7 +38,8 @@ pub(super) fn escape(bytes: &[u8]) -> String {
 /// Knows which fields hold secrets, and those that this request and this configuration have.
 pub(super) struct Show {
     secrets: Secrets,
-    /// Secrets themselves, the longest first: copies of them stand in no text, wherever it comes from.
+    /// Secrets themselves, the longest first: copies of them stand in no text, wherever it comes from, as far
+    /// as docs/explain.md says.
     hidden: Vec<Vec<u8>>,
 }
 
@@ -63,8 +67,8 @@ impl Show {
         let hidden = &mut show.hidden;
         let in_json: Vec<_> = hidden.iter().filter_map(|secret| in_json(secret)).collect();
         hidden.extend(in_json);
-        hidden.retain(|secret| secret.len() >= LEAST_SECRET_BYTES);
-        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        hidden.retain(|secret| !secret.is_empty());
+        hidden.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         hidden.dedup();
         show
     }
@@ -77,15 +81,20 @@ impl Show {
                 (value, None)
             }
             Shown::Length if name != b":path" => (&[][..], Some(None)),
+            _ if name != b":path" && self.is_hidden(value) => (&[][..], Some(None)),
             Shown::Whole => (value, None),
             Shown::Length | Shown::WithoutQuery => match split_query(value) {
                 (path, Some(query)) => (path, Some(Some(query.len()))),
                 (path, None) => (path, None),
             },
         };
+        let shown = match self.secrets.of(name) {
+            Shown::WithoutQuery => without_user(shown),
+            _ => shown.to_vec(),
+        };
         Field {
             name: self.text(name),
-            value: (query != Some(None)).then(|| self.text(shown)),
+            value: (query != Some(None)).then(|| self.text(&shown)),
             query_bytes: query.flatten(),
             bytes: value.len(),
         }
@@ -93,6 +102,11 @@ impl Show {
 
     pub(super) fn fields(&self, lines: &FieldLines) -> Vec<Field> {
         lines.iter().map(|(name, value)| self.field(name, value)).collect()
+    }
+
+    /// A value of no field, which may be a secret as a whole.
+    pub(super) fn value(&self, value: &[u8]) -> String {
+        if self.is_hidden(value) { length(value.len()) } else { self.text(value) }
     }
 
     /// A text, without the secrets in it.
@@ -149,32 +163,56 @@ impl Show {
         self.without_secrets_up_to(bytes.len(), bytes)
     }
 
-    /// Only what begins before `end`.
+    /// Only what begins before `end`. Secrets that overlap are one.
     fn without_secrets_up_to(&self, end: usize, bytes: &[u8]) -> Vec<u8> {
         let mut open = Vec::with_capacity(end);
-        let mut rest = bytes;
-        while let [first, after @ ..] = rest
-            && bytes.len() - rest.len() < end
-        {
-            match self.hidden.iter().find(|secret| rest.starts_with(secret)) {
-                Some(secret) => {
-                    open.extend_from_slice(format!("<{} bytes>", secret.len()).as_bytes());
-                    rest = &rest[secret.len()..];
-                }
-                None => {
-                    open.push(*first);
-                    rest = after;
-                }
+        let mut at = 0;
+        while at < end {
+            let Some(mut until) = self.end_of_secret(bytes, at) else {
+                open.extend(bytes.get(at));
+                at += 1;
+                continue;
+            };
+            let start = at;
+            while at < until {
+                at += 1;
+                let inner = if at < until { self.end_of_secret(bytes, at) } else { None };
+                until = until.max(inner.unwrap_or(0));
             }
+            open.extend_from_slice(length(until - start).as_bytes());
         }
         open
+    }
+
+    /// Where the longest of the secrets ends that begin here.
+    fn end_of_secret(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        let rest = bytes.get(at..)?;
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        let stands_here = |secret: &&Vec<u8>| {
+            let is_word = || {
+                let mut around = before.into_iter().chain(rest.get(secret.len()));
+                secret.len() >= LEAST_WORD_BYTES && !around.any(is_of_word)
+            };
+            rest.starts_with(secret) && (secret.len() >= LEAST_PART_BYTES || is_word())
+        };
+        self.hidden.iter().find(stands_here).map(|secret| at + secret.len())
+    }
+
+    /// Whether a whole value is a secret.
+    fn is_hidden(&self, value: &[u8]) -> bool {
+        self.hidden.iter().any(|secret| secret == value)
     }
 
     fn hide_fields(&mut self, lines: &FieldLines) {
         for (name, value) in lines {
             match self.secrets.of(name) {
                 Shown::Whole => {}
-                Shown::WithoutQuery => self.hide_query(split_query(value).1),
+                Shown::WithoutQuery => {
+                    let (uri, query) = split_query(value);
+                    self.hide_query(query);
+                    self.hide_user(uri);
+                }
                 Shown::Length if name == b":path" => self.hide_query(split_query(value).1),
                 Shown::Length => self.hide_credential(value),
             }
@@ -187,6 +225,14 @@ impl Show {
         for member in query.split(|byte| *byte == b'&') {
             self.hidden.extend(after(member, b'=').map(<[u8]>::to_vec));
         }
+    }
+
+    /// The user of a URI, and the password in it (RFC 3986 section 3.2.1).
+    fn hide_user(&mut self, uri: &[u8]) {
+        let Some((start, end)) = user(uri) else { return };
+        let user = &uri[start..end];
+        self.hidden.push(user.to_vec());
+        self.hidden.extend(after(user, b':').map(<[u8]>::to_vec));
     }
 
     /// A value, what stands behind its scheme, the password in that, and the values of cookies.
@@ -276,7 +322,8 @@ fn without_instance_queries(content: &[u8]) -> Vec<u8> {
         match split_query(instance) {
             (path, Some(query)) => {
                 open.extend_from_slice(path);
-                open.extend_from_slice(format!("?<{} bytes>", query.len()).as_bytes());
+                open.push(b'?');
+                open.extend_from_slice(length(query.len()).as_bytes());
             }
             (path, None) => open.extend_from_slice(path),
         }
@@ -310,6 +357,26 @@ fn split_query(uri: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (&uri[..at], Some(&uri[at + 1..])),
         None => (uri, None),
     }
+}
+
+/// Where the user of a URI stands, which has no query.
+fn user(uri: &[u8]) -> Option<(usize, usize)> {
+    let start = uri.windows(3).position(|window| window == b"://")? + 3;
+    let rest = uri.get(start..)?;
+    let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+    rest[..end].iter().rposition(|byte| *byte == b'@').map(|user| (start, start + user))
+}
+
+fn without_user(uri: &[u8]) -> Vec<u8> {
+    match user(uri) {
+        Some((start, end)) => [&uri[..start], length(end - start).as_bytes(), &uri[end..]].concat(),
+        None => uri.to_vec(),
+    }
+}
+
+/// What stands in place of a secret.
+fn length(bytes: usize) -> String {
+    format!("<{bytes} bytes>")
 }
 
 fn after(bytes: &[u8], byte: u8) -> Option<&[u8]> {

@@ -59,7 +59,8 @@ impl Page<'_> {
             Some(name) => format!("answered by {name}, {}", client.details),
             None => "from the upstream".to_owned(),
         };
-        let colour = if client.status < 400 { Colour::Green } else { Colour::Red };
+        let is_denied = client.status >= 400 || client.answered_by.is_some();
+        let colour = if is_denied { Colour::Red } else { Colour::Green };
         let status = self.coloured(colour, &client.status.to_string());
         self.line(2, &format!("{status} {by}"))?;
         for field in &client.fields {

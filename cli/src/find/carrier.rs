@@ -39,13 +39,22 @@ pub struct Remark {
     pub message: &'static str,
 }
 
+/// Why a remote file wants a `sha256`.
+pub(super) const UNPINNED: &str =
+    "no `sha256`: whoever can push to this address decides what runs in the proxy";
+
+/// Whether an object says which file is meant.
+pub(super) fn is_pinned(node: &Node<'_>) -> bool {
+    node.field("sha256").and_then(Node::text).is_some_and(|sum| !sum.is_empty())
+}
+
 /// The names by which a file of code may be known.
 pub(super) struct Names<'n>(pub(super) Vec<Option<&'n str>>);
 
 impl Names<'_> {
     /// Whether one of them says that it is Pintle.
     pub(super) fn are_pintles(&self) -> bool {
-        self.mention("pintle")
+        self.0.iter().flatten().any(|name| mentions_pintle(name))
     }
 
     /// Which wasm module of Pintle's it is.
@@ -57,6 +66,11 @@ impl Names<'_> {
     fn mention(&self, word: &str) -> bool {
         self.0.iter().flatten().any(|name| name.to_ascii_lowercase().contains(word))
     }
+}
+
+/// Whether a name says that something is Pintle's.
+pub(super) fn mentions_pintle(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("pintle")
 }
 
 impl Carrier {

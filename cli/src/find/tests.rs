@@ -1,7 +1,7 @@
 use pintle_core::config::{ConfigErrors, HashKey};
 use pintle_core::{NoFurther, Policy};
 
-use super::{Artefact, Found, Survey, Syntax, Unreadable, configurations, survey};
+use super::{Artefact, Found, Other, Survey, Syntax, Unreadable, configurations, survey};
 use crate::place::Position;
 
 const GOOD: &str = r#"{"filters":[{"log_headers":{"request":["*"]}}]}"#;
@@ -15,9 +15,20 @@ fn within(text: &str) -> Vec<String> {
 }
 
 fn others(text: &str) -> Vec<String> {
-    let Survey { found, others } = survey(text, Syntax::Any).unwrap();
+    let Survey { found, others, .. } = survey(text, Syntax::Any).unwrap();
     assert!(found.is_empty(), "{found:?}");
-    others
+    names(&others)
+}
+
+fn names(others: &[Other]) -> Vec<String> {
+    others.iter().map(|other| other.within.clone()).collect()
+}
+
+/// Why the one configuration in it never comes to a filter.
+fn unread(text: &str) -> Unreadable {
+    let all = found(text);
+    let [found] = all.as_slice() else { panic!("{all:?}") };
+    found.unread.clone().unwrap_or_else(|| panic!("it is read: {text}"))
 }
 
 fn errors(found: &Found) -> ConfigErrors {
@@ -55,7 +66,9 @@ fn a_configuration_by_itself() {
         r#"{"auth_authority":"a"}"#,
         r#"{"problemTitle":"a"}"#,
         r#"{"targetURLPrefixes":[]}"#,
-        r#"{"paths":{}}"#,
+        r#"{"filters":{}}"#,
+        r#"{"filters":[]}"#,
+        r#"{"filters":[{"nonesuch":{}}]}"#,
         "{}",
     ] {
         assert_eq!(found(plugin)[0].document, plugin);
@@ -73,12 +86,41 @@ fn nothing_of_pintle() {
         "services: {web: {image: nginx}}",
         "static_resources: {}",
         "null",
+        "{openapi: 3.0.0, paths: {/a: {get: {}}}}",
+        "{allow: ['a'], deny: ['b']}",
+        "filters: [{name: a, typed_config: {}}]",
     ] {
         assert_eq!(others(text), [""; 0], "{text}");
     }
     let foreign = "kind: WasmPlugin\napiVersion: extensions.istio.io/v1alpha1\nmetadata: {name: a}\n\
                    spec: {url: oci://example.com/rate, pluginConfig: {rate: 1}}";
     assert_eq!(others(foreign), ["WasmPlugin a"]);
+}
+
+/// `filters`, `paths`, `deny`: others have members of these names, too.
+#[test]
+fn members_of_others() {
+    for config in [
+        "{allow: ['.*Go.*'], deny: ['spd-tools.*']}",
+        "{paths: {/a: {}}}",
+        "{filters: ['a']}",
+        "{filters: {log_headers: {}}}",
+        "{filters: [{grep: {}}]}",
+        "{filters: [{log_headers: {}, grep: {}}]}",
+    ] {
+        let plugin = wasm_plugin(&format!("  url: oci://a/bot-detect\n  pluginConfig: {config}\n"));
+        assert_eq!(others(&plugin), ["WasmPlugin shop/gate"], "{config}");
+        let map = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a.yaml: \"{config}\"\n");
+        let told = if config.contains("filters") { &["ConfigMap, key `a.yaml`"][..] } else { &[] };
+        assert_eq!(others(&map), told, "{config}");
+    }
+    // A mistake in what a name tells to be Pintle's.
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pintle}\ndata:\n  a: '{\"filters\": [{\"loog\": 1}]}'\n";
+    assert_eq!(found(map).len(), 1);
+    for config in ["{filters: [{grep: {}}, {log_headers: {}}]}", "{endStatusCode: 500}"] {
+        let plugin = wasm_plugin(&format!("  url: oci://a/b\n  pluginConfig: {config}\n"));
+        assert_eq!(found(&plugin).len(), 1, "{config}");
+    }
 }
 
 fn wasm_plugin(spec: &str) -> String {
@@ -107,11 +149,14 @@ fn wasm_plugins() {
         "  url: oci://example.com/filters@sha256:00\n",
         "  url: file:///opt/a.wasm\n",
         "  url: https://example.com/a.wasm\n  sha256: '00'\n",
+        "  url: file:///opt/a.wasm\n  sha256: ''\n",
     ] {
         let all = found(&wasm_plugin(&format!("{spec}  pluginConfig: {GOOD}\n")));
         assert_eq!(all[0].carrier.remarks, [], "{spec}");
         assert_eq!(all[0].carrier.artefact, Artefact::Wasm);
     }
+    let empty = format!("  url: oci://example.com/a\n  sha256: ''\n  pluginConfig: {GOOD}\n");
+    assert_eq!(found(&wasm_plugin(&empty))[0].carrier.remarks.len(), 1);
     // Istio's agent takes an empty one for none.
     for config in ["", "  pluginConfig: {}\n"] {
         let all = found(&wasm_plugin(&format!("  url: oci://example.com/pintle:1\n{config}")));
@@ -162,8 +207,8 @@ spec:
     config: {{a: 1}}
 "
     );
-    let Survey { found, others } = survey(&policy, Syntax::Any).unwrap();
-    assert_eq!(others, ["EnvoyExtensionPolicy b/a"; 2]);
+    let Survey { found, others, .. } = survey(&policy, Syntax::Any).unwrap();
+    assert_eq!(names(&others), ["EnvoyExtensionPolicy b/a"; 2]);
     let seen: Vec<_> = found
         .iter()
         .map(|f| {
@@ -239,9 +284,27 @@ fn forms_of_a_configuration() {
         &any("google.protobuf.BytesValue", "value: '/w=='"),
         &any("google.protobuf.StringValue", "value: {a: 1}"),
     ] {
-        let error = configurations(&wasm(broken, "pintle.wasm")).expect_err(broken);
+        let error = unread(&wasm(broken, "pintle.wasm"));
         assert!(error.reason.contains("expected"), "{error}");
-        assert_eq!(others(&wasm(broken, "other.wasm")).len(), 1, "{broken}");
+        assert!(found(&wasm(broken, "pintle.wasm"))[0].load().is_err());
+        let is_known = broken.contains("TypedStruct");
+        if !is_known {
+            assert_eq!(others(&wasm(broken, "other.wasm")).len(), 1, "{broken}");
+        }
+    }
+    // Nobody's by its name, in a form that no filter reads.
+    for broken in [&typed, GOOD, "'{\"filters\": [}'"] {
+        assert_eq!(unread(&wasm(broken, "other.wasm")).line, 1, "{broken}");
+    }
+    // The wire form of an empty one has no bytes; a module gets `{}`.
+    let empty = any("google.protobuf.Struct", "value: {}");
+    assert_eq!(found(&wasm(&empty, "pintle.wasm"))[0].document, "");
+    for empty in [empty, any("google.protobuf.Struct", "")] {
+        let module = any(
+            "envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+            &format!("filter_name: pintle, filter_config: {empty}"),
+        );
+        assert_eq!(found(&module)[0].document, "{}");
     }
     for none in [any("google.protobuf.Empty", ""), any("google.protobuf.StringValue", "")] {
         assert_eq!(found(&wasm(&none, "pintle.wasm"))[0].document, "");
@@ -276,8 +339,8 @@ spec:
 ",
         wasm("{}", "rate.wasm")
     );
-    let Survey { found, others } = survey(&patches, Syntax::Any).unwrap();
-    assert_eq!(others, ["EnvoyFilter istio-system/auth"]);
+    let Survey { found, others, .. } = survey(&patches, Syntax::Any).unwrap();
+    assert_eq!(names(&others), ["EnvoyFilter istio-system/auth"]);
     assert_eq!(found[0].within, "EnvoyFilter istio-system/auth");
     assert_eq!(found[0].document, format!("{GOOD}\n"));
     assert_eq!(found[0].carrier.fails_open.map(|at| at.line), Some(17));
@@ -323,8 +386,133 @@ data:
     assert_eq!(all[1].carrier.remarks[0].at.line, 16);
 
     let broken = map.replace(GOOD, "{\"filters\": [}");
-    let error = configurations(&broken).unwrap_err();
+    let all = found(&broken);
+    let error = all[0].unread.as_ref().unwrap();
     assert_eq!((error.line, error.column), (10, 18), "{error}");
+    assert_eq!(marked(&broken, &all[1]), ["headres"]);
+}
+
+/// What is in one value hides nothing in the others.
+#[test]
+fn values_of_config_maps_by_themselves() {
+    let survey_of = |key: &str, value: &str| {
+        let value: String = value.lines().map(|line| format!("    {line}\n")).collect();
+        let map = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata:\n  {key}: |\n{value}  \
+             pintle.json: |\n    {GOOD}\n"
+        );
+        let Survey { found, others, .. } = survey(&map, Syntax::Any).unwrap();
+        assert_eq!(found.last().unwrap().document, GOOD, "{key}");
+        (found.iter().filter(|found| found.unread.is_some()).count(), names(&others))
+    };
+    let nothing = (0, Vec::new());
+    let left = |key: &str| (0, vec![format!("ConfigMap m, key `{key}`")]);
+    assert_eq!(survey_of("run.sh", "#!/bin/sh\nexec \"pintle\" \"$@\": {"), nothing);
+    assert_eq!(survey_of("README.md", "# pintle\n*bold* text: see `x`"), nothing);
+    assert_eq!(survey_of("README.md", "# pintle\n*bold*: `{\"filters\": []}`"), left("README.md"));
+    assert_eq!(survey_of("other.yaml", "password: {a: 1, a: 2}"), left("other.yaml"));
+    for key in ["a.json", "a.yaml", "a.yml", "a"] {
+        assert_eq!(survey_of(key, "filters:\n\t- log_headers: {}"), (1, Vec::new()), "{key}");
+        assert_eq!(survey_of(key, "{\"problemTitle\" : x y}:"), (1, Vec::new()), "{key}");
+    }
+}
+
+#[test]
+fn fail_open_beside_a_policy() {
+    for (fields, errors) in [
+        ("failure_policy: FAIL_RELOAD, fail_open: true", 1),
+        ("failure_policy: FAIL_RELOAD, fail_open: false", 0),
+        ("fail_open: true", 0),
+    ] {
+        let config = format!("{{name: pintle, {fields}}}");
+        let plugin =
+            any("envoy.extensions.filters.http.wasm.v3.Wasm", &format!("config: {config}"));
+        let all = found(&plugin);
+        let remarks = all[0].carrier.remarks.iter().filter(|remark| remark.is_error);
+        assert_eq!(remarks.count(), errors, "{fields}");
+    }
+}
+
+/// Envoy fetches nothing without a checksum; for Istio's agent it is advice.
+#[test]
+fn remote_code_wants_a_checksum() {
+    let remote = |rest: &str| format!("{{remote: {{http_uri: {{uri: 'http://a/pintle'}}{rest}}}}}");
+    for (rest, missing) in [("", true), (", sha256: ''", true), (", sha256: '00'", false)] {
+        let plugin = any(
+            "envoy.extensions.filters.http.wasm.v3.Wasm",
+            &format!("config: {{vm_config: {{code: {}}}}}", remote(rest)),
+        );
+        let module = any(
+            "envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+            &format!("dynamic_module_config: {{do_not_close: true, module: {}}}", remote(rest)),
+        );
+        let in_filter = |value: &str| {
+            format!(
+                "{{apiVersion: a, kind: EnvoyFilter, metadata: {{name: a}}, spec: {{configPatches: \
+                 [{{patch: {{value: {{typed_config: {value}}}}}}}]}}}}"
+            )
+        };
+        for (text, is_error) in [
+            (plugin.clone(), true),
+            (module.clone(), true),
+            (in_filter(&plugin), false),
+            (in_filter(&module), true),
+        ] {
+            let all = found(&text);
+            let remarks: Vec<bool> =
+                all[0].carrier.remarks.iter().map(|remark| remark.is_error).collect();
+            let expected: &[bool] = if missing { &[is_error] } else { &[] };
+            assert_eq!(remarks, expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_matches_nothing_at_a_gateway() {
+    let lines = |text: &str| -> Vec<usize> {
+        found(text)[0].carrier.remarks.iter().map(|remark| remark.at.line).collect()
+    };
+    for (selectors, is_told) in [
+        ("[{mode: SERVER}]", true),
+        ("[{ports: [{number: 80}]}]", true),
+        ("[{mode: SERVER}, {mode: CLIENT}]", false),
+        ("[{mode: CLIENT, ports: []}]", false),
+        ("[{}]", false),
+        ("[]", false),
+    ] {
+        for (kind, counts) in [("Gateway", is_told), ("Service", false)] {
+            let spec = format!(
+                "  url: file:///pintle\n  targetRefs: [{{kind: {kind}, name: a}}]\n  match: {selectors}\n"
+            );
+            let expected: &[usize] = if counts { &[9] } else { &[] };
+            assert_eq!(lines(&wasm_plugin(&spec)), expected, "{kind} {selectors}");
+        }
+    }
+    let patches = |kind: &str, context: &str, version: &str| {
+        let value = wasm(&any("google.protobuf.StringValue", ""), "pintle.wasm");
+        format!(
+            "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nspec:\n  targetRefs: [{{kind: \
+             {kind}}}]\n  configPatches:\n  - match:\n      context: {context}\n{version}    patch: \
+             {{value: {value}}}\n"
+        )
+    };
+    let version = "      proxy: {proxyVersion: ^1.9}\n";
+    assert_eq!(lines(&patches("Gateway", "SIDECAR_INBOUND", "")), [7]);
+    assert_eq!(lines(&patches("Gateway", "SIDECAR_OUTBOUND", version)), [7, 8]);
+    assert_eq!(lines(&patches("Gateway", "GATEWAY", version)), [8]);
+    assert_eq!(lines(&patches("Service", "SIDECAR_INBOUND", "")), [0; 0]);
+}
+
+/// Each of them copies less than may be, and all together more.
+#[test]
+fn copies_are_counted_over_a_file() {
+    let value = format!("    a: &a {}\n    b: [*a, *a]\n", "x".repeat(1 << 20));
+    let map = |count: usize| {
+        let values: String = (0..count).map(|key| format!("  k{key}.yaml: |\n{value}")).collect();
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata:\n{values}")
+    };
+    assert_eq!(others(&map(2)), [""; 0]);
+    assert_eq!(others(&map(4)).len(), 2);
 }
 
 /// As many of them, each in a value of the one around it.
@@ -339,7 +527,7 @@ fn nested_config_maps(count: usize) -> String {
 fn config_maps_inside_of_one_another() {
     assert_eq!(found(&nested_config_maps(8))[0].document, GOOD);
     for count in [9, 20, 200] {
-        let error = configurations(&nested_config_maps(count)).unwrap_err();
+        let error = unread(&nested_config_maps(count));
         assert_eq!((error.line, error.column), (4 * 8 + 1, 4 * 8 + 1), "{error}");
         assert_eq!(error.reason, "more than 8 ConfigMaps inside of one another");
     }

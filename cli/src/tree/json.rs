@@ -25,7 +25,10 @@ pub(super) fn read(text: &Text) -> Result<Node<'_>, JsonError> {
         // Of a syntax error serde_json quotes nothing.
         let reason = error.to_string();
         let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
-        JsonError { unreadable: Unreadable::at(at, format!("not JSON: {reason}")), is_final: false }
+        JsonError {
+            unreadable: Unreadable::new(at, format!("not JSON: {reason}")),
+            is_final: false,
+        }
     })?;
     node(raw, text, 0)
 }
@@ -35,13 +38,13 @@ fn node<'t>(raw: &'t RawValue, text: &'t Text, depth: usize) -> Result<Node<'t>,
     let at = text.position(start);
     let source = raw.get();
     let broken = |_| JsonError {
-        unreadable: Unreadable::at(at, "not JSON: a character that is none".to_owned()),
+        unreadable: Unreadable::new(at, "not JSON: a character that is none".to_owned()),
         is_final: true,
     };
     let value = match source.as_bytes().first() {
         Some(b'{' | b'[') if depth >= MAX_DEPTH => {
             let reason = format!("nested more than {MAX_DEPTH} levels deep");
-            return Err(JsonError { unreadable: Unreadable::at(at, reason), is_final: true });
+            return Err(JsonError { unreadable: Unreadable::new(at, reason), is_final: true });
         }
         Some(b'{') => {
             let Members(members) = serde_json::from_str(source).map_err(broken)?;

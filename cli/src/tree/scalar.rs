@@ -38,6 +38,12 @@ pub(super) fn resolve(text: &str) -> Option<Value<'static>> {
     number(text).map(Value::Number)
 }
 
+/// Whether a plain scalar is a float that JSON has not, at which the readers of Kubernetes stop.
+pub(super) fn is_no_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    [".inf", ".Inf", ".INF"].contains(&unsigned) || [".nan", ".NaN", ".NAN"].contains(&text)
+}
+
 /// A number as JSON writes it (RFC 8259 section 6).
 fn number(text: &str) -> Option<String> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -56,9 +62,10 @@ fn number(text: &str) -> Option<String> {
     }
     let only_digits = bare.bytes().all(|byte| byte.is_ascii_digit());
     if only_digits && bare.len() > 1 && bare.starts_with('0') {
-        // An octal number of YAML 1.1.
-        let number = u64::from_str_radix(&bare, 8).ok();
-        return number.map(|number| format!("{sign}{number}"));
+        // An octal number of YAML 1.1; with an 8 or a 9 in it, it is taken for a float.
+        let octal = u64::from_str_radix(&bare, 8).ok().map(|number| number.to_string());
+        let number = octal.unwrap_or_else(|| bare.trim_start_matches('0').to_owned());
+        return Some(format!("{sign}{number}"));
     }
     if only_digits {
         return Some(format!("{sign}{bare}"));

@@ -16,15 +16,14 @@ const MOST_COPIED_BYTES: usize = 8 << 20;
 /// What a node weighs beside its text, in bytes.
 const NODE_BYTES: usize = 64;
 
+/// What anchors and aliases have copied, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Copied(usize);
+
 /// Reads all documents; those that are empty are left out.
-pub(super) fn read(text: &Text) -> Result<Vec<Node<'_>>, Unreadable> {
-    let mut builder = Builder {
-        text,
-        documents: Vec::new(),
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        copied: 0,
-    };
+pub(super) fn read<'t>(text: &'t Text, copied: &mut Copied) -> Result<Vec<Node<'t>>, Unreadable> {
+    let mut builder =
+        Builder { text, documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), copied };
     for event in Parser::new_from_str(text.content()) {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
@@ -32,20 +31,20 @@ pub(super) fn read(text: &Text) -> Result<Vec<Node<'_>>, Unreadable> {
             // The one message that quotes what it has met.
             let odd = "unexpected character";
             let info = if error.info().starts_with(odd) { odd } else { error.info() };
-            Unreadable::at(at, format!("not YAML: {info}"))
+            Unreadable::new(at, format!("not YAML: {info}"))
         })?;
         builder.take(event, span)?;
     }
     Ok(builder.documents)
 }
 
-struct Builder<'t> {
+struct Builder<'t, 'c> {
     text: &'t Text,
     documents: Vec<Node<'t>>,
     /// Lists and objects that have not ended yet, the innermost last.
     open: Vec<Open<'t>>,
     anchors: HashMap<usize, Node<'t>>,
-    copied: usize,
+    copied: &'c mut Copied,
 }
 
 struct Open<'t> {
@@ -60,7 +59,7 @@ enum Content<'t> {
     Object(Vec<Member<'t>>, Option<(String, Position)>),
 }
 
-impl<'t> Builder<'t> {
+impl<'t> Builder<'t, '_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Unreadable> {
         let start = self.text.offset(span.start.line(), span.start.col() + 1);
         let at = self.text.position(start);
@@ -85,13 +84,13 @@ impl<'t> Builder<'t> {
                     Some(Open { content: Content::Object(_, None), .. }) => {
                         self.text(&content, Style::Plain, start)
                     }
-                    _ => self.value(&content, style, tag.as_deref(), start),
+                    _ => self.value(&content, style, tag.as_deref(), start)?,
                 };
                 self.complete(Node { at, value }, anchor)
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned().ok_or_else(|| {
-                    Unreadable::at(at, "an alias of what it stands in itself".to_owned())
+                    Unreadable::new(at, "an alias of what it stands in itself".to_owned())
                 })?;
                 self.copy(&node, at)?;
                 self.complete(node, 0)
@@ -111,10 +110,10 @@ impl<'t> Builder<'t> {
         content: Content<'t>,
     ) -> Result<(), Unreadable> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Unreadable::at(at, format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(Unreadable::new(at, format!("nested more than {MAX_DEPTH} levels deep")));
         }
         if let Some(Open { content: Content::Object(_, None), .. }) = self.open.last() {
-            return Err(Unreadable::at(at, "a key that is no text".to_owned()));
+            return Err(Unreadable::new(at, "a key that is no text".to_owned()));
         }
         self.open.push(Open { at, anchor, content });
         Ok(())
@@ -134,7 +133,7 @@ impl<'t> Builder<'t> {
                 None => {
                     let at = node.at;
                     let text = scalar::key(node)
-                        .ok_or_else(|| Unreadable::at(at, "a key that is no text".to_owned()))?;
+                        .ok_or_else(|| Unreadable::new(at, "a key that is no text".to_owned()))?;
                     *key = Some((text, at));
                 }
             },
@@ -144,9 +143,9 @@ impl<'t> Builder<'t> {
 
     /// Counts a copy.
     fn copy(&mut self, node: &Node<'_>, at: Position) -> Result<(), Unreadable> {
-        self.copied = self.copied.saturating_add(weight(node));
-        if self.copied > MOST_COPIED_BYTES {
-            return Err(Unreadable::at(
+        self.copied.0 = self.copied.0.saturating_add(weight(node));
+        if self.copied.0 > MOST_COPIED_BYTES {
+            return Err(Unreadable::new(
                 at,
                 "more copies by anchors and aliases than are taken".to_owned(),
             ));
@@ -160,7 +159,7 @@ impl<'t> Builder<'t> {
         style: ScalarStyle,
         tag: Option<&Tag>,
         start: usize,
-    ) -> Value<'t> {
+    ) -> Result<Value<'t>, Unreadable> {
         let style = match style {
             ScalarStyle::Plain => Style::Plain,
             ScalarStyle::SingleQuoted => Style::SingleQuoted,
@@ -170,8 +169,12 @@ impl<'t> Builder<'t> {
         // `!!str`, and `!`, which makes text of all as well (YAML 1.2.2 section 6.9.1).
         let is_text = tag.is_some_and(|tag| tag.suffix == "str" || tag.suffix.is_empty());
         let plain = style == Style::Plain && !is_text;
+        if plain && scalar::is_no_number(content) {
+            let reason = "an infinite number, or none: JSON has neither".to_owned();
+            return Err(Unreadable::new(self.text.position(start), reason));
+        }
         let resolved = plain.then(|| scalar::resolve(content)).flatten();
-        resolved.unwrap_or_else(|| self.text(content, style, start))
+        Ok(resolved.unwrap_or_else(|| self.text(content, style, start)))
     }
 
     fn text(&self, content: &str, style: Style, start: usize) -> Value<'t> {

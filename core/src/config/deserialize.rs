@@ -256,7 +256,7 @@ impl Error for ConfigError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::here(Refusal::Unknown { expected }).in_key(variant)
+        Self::here(Refusal::UnknownVariant { expected }).in_key(variant)
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -280,6 +280,8 @@ fn plain(expected: &dyn Expected) -> String {
         "u8" => "a whole number from 0 to 255".to_string(),
         "u16" => "a whole number from 0 to 65535".to_string(),
         "u32" | "u64" | "usize" => "a whole number from 0 on".to_string(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_string(),
+        "f32" | "f64" => "a number".to_string(),
         _ => text,
     }
 }

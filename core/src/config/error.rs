@@ -114,9 +114,14 @@ pub enum Refusal {
         /// What was expected.
         expected: String,
     },
-    /// A field or variant that does not exist here.
+    /// A field that does not exist here.
     Unknown {
-        /// The names that do.
+        /// The names of those that do.
+        expected: &'static [&'static str],
+    },
+    /// A word, or the one member of an object, that is none of those that are taken here.
+    UnknownVariant {
+        /// Those that are.
         expected: &'static [&'static str],
     },
     /// A field that is required.
@@ -154,7 +159,9 @@ impl fmt::Display for Refusal {
                 write!(f, "not JSON from line {line}, column {column} on; expected a JSON object")
             }
             Self::WrongType { found, expected } => write!(f, "found {found}; expected {expected}"),
-            Self::Unknown { expected } => f.write_str(&unknown(expected)),
+            Self::Unknown { expected } | Self::UnknownVariant { expected } => {
+                f.write_str(&unknown(expected))
+            }
             Self::Missing(name) => write!(f, "`{name}` is missing"),
             Self::DuplicateKey => f.write_str("stands twice in its object; expected once"),
             Self::DuplicateName => f.write_str("an earlier filter has this name; expected another"),

@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 
 use super::{Json, Load, Pointer, Refusal};
 use crate::filter::Filter;
+use crate::filter::basic_auth::BasicAuth;
+use crate::filter::problem_json::ProblemJson;
+use crate::filter::token_exchange::TokenExchange;
 use crate::policy::Mode;
 use crate::policy::steps::Shipped;
 
@@ -34,38 +37,73 @@ pub(crate) fn read(
     load: &mut Load,
 ) -> Option<Option<Plugin>> {
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
-    let key = PLUGIN_KEYS.into_iter().find(|key| has(key))?;
+    let (key, of) = PLUGIN_KEYS.into_iter().find(|(key, _)| has(key))?;
     if has("filters") {
         let expected = "no `filters` beside it: this is the whole document of another plug-in";
         load.refuse(&Pointer::Root.key(key), Refusal::Unacceptable { expected });
         return Some(None);
     }
-    Some(match key {
-        "basic_auth_rules" => {
+    Some(match of {
+        PluginDocument::BasicAuth => {
             let mode = |fields: &basic_auth::Document| fields.mode;
             plugin(document, load, mode, basic_auth::Document::compile, Shipped::BasicAuth)
         }
-        "auth_cluster_name" | "auth_authority" => {
+        PluginDocument::TokenExchange => {
             let mode = |fields: &token_exchange::Document| fields.mode;
             plugin(document, load, mode, token_exchange::Document::compile, Shipped::TokenExchange)
         }
-        _ => {
+        PluginDocument::CustomErrors => {
             let mode = |fields: &custom_errors::Document| fields.mode;
             plugin(document, load, mode, custom_errors::Document::compile, Shipped::ProblemJson)
         }
     })
 }
 
+/// A plug-in whose documents are read as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginDocument {
+    /// Basic auth.
+    BasicAuth,
+    /// Token exchange.
+    TokenExchange,
+    /// Custom errors.
+    CustomErrors,
+}
+
+impl PluginDocument {
+    /// Whose document an object is that has these fields; `None` for Pintle's own form.
+    ///
+    /// ```
+    /// use pintle_core::config::PluginDocument;
+    ///
+    /// let of = |field| PluginDocument::of(|name| name == field);
+    /// assert_eq!(of("problemTitle"), Some(PluginDocument::CustomErrors));
+    /// assert_eq!(of("filters"), None);
+    /// ```
+    pub fn of(has: impl Fn(&str) -> bool) -> Option<Self> {
+        PLUGIN_KEYS.into_iter().find(|(key, _)| has(key)).map(|(_, of)| of)
+    }
+
+    /// The kind of filter that it becomes.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::BasicAuth => BasicAuth::KIND,
+            Self::TokenExchange => TokenExchange::KIND,
+            Self::CustomErrors => ProblemJson::KIND,
+        }
+    }
+}
+
 /// Fields that tell which plug-in's document it is.
-pub const PLUGIN_KEYS: [&str; 8] = [
-    "basic_auth_rules",
-    "auth_cluster_name",
-    "auth_authority",
-    "targetURLPrefixes",
-    "startStatusCode",
-    "endStatusCode",
-    "problemTypeURIMap",
-    "problemTitle",
+pub const PLUGIN_KEYS: [(&str, PluginDocument); 8] = [
+    ("basic_auth_rules", PluginDocument::BasicAuth),
+    ("auth_cluster_name", PluginDocument::TokenExchange),
+    ("auth_authority", PluginDocument::TokenExchange),
+    ("targetURLPrefixes", PluginDocument::CustomErrors),
+    ("startStatusCode", PluginDocument::CustomErrors),
+    ("endStatusCode", PluginDocument::CustomErrors),
+    ("problemTypeURIMap", PluginDocument::CustomErrors),
+    ("problemTitle", PluginDocument::CustomErrors),
 ];
 
 /// The one filter of a document, under the name of its kind.

@@ -262,6 +262,14 @@ fn what_they_say() {
             "/filters/0/require_header/mode: unknown; expected `enforce`, `observe`",
         ),
         (
+            filters(r#"{"log_headers": {"request": ["*"], "level": "loud"}}"#),
+            "/filters/0/log_headers/level: unknown; expected `trace`, `debug`, `info`, `warn`, `error`",
+        ),
+        (
+            r#"{"startStatusCode": "400"}"#.to_string(),
+            "/startStatusCode: found a string; expected a whole number",
+        ),
+        (
             filters(r#"{"require_header": {"header": "a", "when": {"path": {"exact": "/%"}}}}"#),
             "/filters/0/require_header/when/path/exact: a % in a path is followed by two hexadecimal digits",
         ),
