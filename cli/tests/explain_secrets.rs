@@ -235,6 +235,18 @@ fn short_secrets_and_overlapping_ones() {
     }
 }
 
+/// A copy of a path hides no path.
+#[test]
+fn the_path_that_is_asked_about() {
+    let set = json!({"set": {"name": "x-where", "value": "%REQ(:path)%"}});
+    let config = json!({"filters": [{"headers": {"request": [set]}}]});
+    for (path, shown) in [("/api", "http://a/api"), ("/api?key=v", "http://a/api?<5 bytes>")] {
+        let request = format!("GET http://a{path}");
+        let Seen { stdout, .. } = run(&config.to_string(), &["--request", &request]);
+        assert_eq!(stdout.matches(&format!("GET {shown}\n")).count(), 2, "{stdout}");
+    }
+}
+
 /// Who is in a URI, with a password perhaps (RFC 3986 section 3.2.1).
 #[test]
 fn users_in_uris() {

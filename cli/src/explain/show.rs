@@ -67,7 +67,10 @@ impl Show {
         let hidden = &mut show.hidden;
         let in_json: Vec<_> = hidden.iter().filter_map(|secret| in_json(secret)).collect();
         hidden.extend(in_json);
-        hidden.retain(|secret| !secret.is_empty());
+        // A copy of a path without a query, which is what is asked about.
+        let path = exchange.request.iter().find(|(name, _)| name == b":path");
+        let path = path.map(|(_, path)| split_query(path).0);
+        hidden.retain(|secret| !secret.is_empty() && Some(secret.as_slice()) != path);
         hidden.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         hidden.dedup();
         show

@@ -209,7 +209,11 @@ fn config_map(node: &Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Resu
             let form = Form::unreadable(error);
             survey.found.push(Found::new(within, form, Carrier::default()));
         } else if is_marked || is_named {
-            survey.leave(within, error.at(), error.reason);
+            survey.leave(
+                within,
+                error.at(),
+                format!("left alone, as it cannot be read: {}", error.reason),
+            );
         }
     }
     Ok(())
