@@ -6,7 +6,9 @@ mod compose;
 mod curl;
 mod document;
 mod ecds;
+mod edge;
 mod monitoring;
+mod production;
 mod schema;
 mod shown;
 mod site;
@@ -54,21 +56,17 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
             walk(ground, envoy, &around, (*document, &label), session, &mut tally).await?;
         }
     }
-    let has = |artefact| envoy.artefacts().contains(&artefact);
-    if has(Artefact::Wasm) && ground.wants("ecds") {
-        let name = "ecds: a file that is refused leaves what runs";
-        tally.record("wasm", name, ecds::refused(ground, envoy, &around).await);
-        let name = "ecds: no request passes before there is a good file";
-        tally.record("wasm", name, ecds::closed(ground, envoy, &around).await);
-    }
-    let strange = Around { auth: stranger.address, trusted: stranger.trusted.clone(), ..around };
+    edge::run(ground, envoy, &around, &mut tally).await?;
+    production::run(ground, envoy, &around, &mut tally).await;
+    ecds::run(ground, envoy, &around, &mut tally).await;
+    let strange =
+        Around { auth: stranger.address, trusted: stranger.trusted.clone(), ..around.clone() };
     for artefact in envoy.artefacts() {
         if ground.wants("auth service") {
             let name = "an auth service with another's certificate is not asked";
             tally.record(artefact.name(), name, unasked(ground, envoy, artefact, &strange).await);
         }
     }
-    let around = Around { auth: auth.address, trusted: auth.trusted.clone(), ..strange };
     if ground.wants("compose") {
         compose::run(ground, envoy, &around, &mut tally).await?;
     }
@@ -152,11 +150,12 @@ async fn shown(envoy: &Envoy, prepared: Prepared, session: &Session) -> Result<(
     }
     let mut site = prepared.start(envoy, &session.arguments).await?;
     site.quiet()?;
-    let mut changed = false;
+    let mut waited = false;
     for step in &session.steps {
-        site.step(step, changed).await.with_context(|| format!("line {}", step.line))?;
-        changed = matches!(step.act, Act::Shell(_));
+        site.step(step, waited).await.with_context(|| format!("line {}", step.line))?;
+        waited = matches!(&step.act, Act::Shell(line) if line.starts_with("sleep "));
     }
+    site.private()?;
     site.alive()
 }
 

@@ -22,6 +22,11 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
         let mut form = Form { mesh: &mut mesh, ground, artefact };
         tally.record(place, "a Struct is taken as its JSON", form.structure().await);
         tally.record(place, "an empty object warns and lets all pass", form.empty().await);
+        let name = match artefact {
+            Artefact::Wasm => "an empty Struct is no configuration",
+            Artefact::Native => "an empty Struct is an empty object",
+        };
+        tally.record(place, name, form.empty_structure().await);
         tally.record(place, "no configuration is refused", form.nothing().await);
         if artefact == Artefact::Wasm {
             tally.record(place, "any root_id is accepted", form.root_id().await);
@@ -55,6 +60,20 @@ impl Form<'_> {
         ensure!(log.contains("the configuration has no filters"), "no warning in:\n{log}");
         let status = self.status().await?;
         ensure!(status == 200, "the reply is {status}");
+        Ok(())
+    }
+
+    /// Envoy hands proxy-wasm a Struct without fields as zero bytes, and the module as JSON.
+    async fn empty_structure(&mut self) -> Result<()> {
+        let form = json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": {}});
+        let update = self.update(|place| *place = form, |_| {}).await?;
+        let said = match self.artefact {
+            Artefact::Wasm => "no configuration",
+            Artefact::Native => "the configuration has no filters",
+        };
+        ensure!(update.log.contains(said), "the log does not say {said}:\n{}", update.log);
+        let taken = self.artefact == Artefact::Native;
+        ensure!(update.accepted == taken, "whether Envoy took it: {}", update.accepted);
         Ok(())
     }
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::site::{Around, FOLDER, needs, prepare, read};
+use super::site::{Around, FOLDER, configurations, needs, prepare, read};
 use super::{document, schema};
 use crate::client;
 use crate::envoy::Envoy;
 use crate::suite::{Ground, Tally};
-use crate::{tools, yaml};
+use crate::{guard, tools, yaml};
 
 const FILE: &str = "compose.yaml";
 /// Has the schema of the specification.
@@ -18,6 +18,8 @@ const MODULE: &str = "github.com/compose-spec/compose-go/v2@v2.16.2";
 const SCHEMA: &str = "schema/compose-spec.json";
 /// Where the folder of the file stands in the containers.
 const MOUNTED: &str = "/config/";
+/// What the shell of a container writes for Envoy.
+const WRITTEN: &str = "/tmp/envoy.yaml";
 
 /// Checks it in each of these ways.
 pub(super) async fn run(
@@ -41,8 +43,8 @@ pub(super) async fn run(
         let result = runs(ground, envoy, around, name, service).await;
         tally.record("docker", format!("compose.yaml: the command of {name} runs"), result);
     }
-    let published = published(ground, envoy, around, &compose);
-    tally.record("docker", "compose.yaml publishes the ports that are listened on", published);
+    let reached = reached(ground, &compose).await;
+    tally.record("docker", "compose.yaml: every configuration can be reached", reached);
     Ok(())
 }
 
@@ -82,16 +84,19 @@ async fn runs(
     name: &str,
     service: &Value,
 ) -> Result<()> {
-    let command = command(service)?;
-    let at = command.iter().position(|word| word.starts_with(MOUNTED));
-    let at = at.context("it starts no file of this folder")?;
-    let file = command[at].trim_start_matches(MOUNTED);
-    ensure!(command.first().is_some_and(|word| word == "envoy"), "it does not start Envoy");
-    ensure!(command.get(at - 1).is_some_and(|word| word == "-c"), "{file} is not behind -c");
+    let start = Start::of(service)?;
+    ensure!(start.envoy.first().is_some_and(|word| word == "envoy"), "it does not start Envoy");
+    let file = start.file.as_str();
+    let loads = match &start.shell {
+        Some(_) => WRITTEN.to_owned(),
+        None => format!("{MOUNTED}{file}"),
+    };
+    let at = start.envoy.iter().position(|word| word == "-c").context("it starts no file")?;
+    ensure!(start.envoy.get(at + 1) == Some(&loads), "it does not start {loads}");
     if !needs(ground, file)?.iter().all(|artefact| envoy.artefacts().contains(artefact)) {
         return Ok(());
     }
-    let arguments = document::arguments(&command);
+    let arguments = document::arguments(&start.envoy);
     let prepared = prepare(ground, envoy, &format!("compose-{name}"), file, around)?;
     let ports: Vec<u16> = prepared.ports.values().copied().collect();
     let mut site = prepared.start(envoy, &arguments).await?;
@@ -102,26 +107,64 @@ async fn runs(
     site.alive()
 }
 
-/// What is published is what the configuration listens on, and its admin interface.
-fn published(ground: &Ground, envoy: &Envoy, around: &Around, compose: &Value) -> Result<()> {
-    let command = command(&compose["services"]["envoy"])?;
-    let file = command.iter().find_map(|word| word.strip_prefix(MOUNTED)).context("no file")?;
-    let prepared = prepare(ground, envoy, "compose-ports", file, around)?;
-    let mut listened: Vec<String> = prepared.ports.values().map(ToString::to_string).collect();
-    listened.push("9901".to_owned());
-    let ports = compose["services"]["echo"]["ports"].as_array().context("no ports")?;
-    let mut published = Vec::new();
-    for port in ports {
-        let port = port.as_str().context("a port that is no text")?;
-        let (host, inside) = port.rsplit_once(':').context("a port without its counterpart")?;
-        ensure!(
-            host == format!("127.0.0.1:{inside}"),
-            "{port} is not on loopback under its number"
-        );
-        published.push(inside.to_owned());
+/// Whichever configuration is named in the command of `envoy`: in the container all that it listens on can be reached,
+/// and is published on the host's loopback; nothing else of it changes.
+async fn reached(ground: &Ground, compose: &Value) -> Result<()> {
+    let folder = ground.workspace.root.join(FOLDER);
+    let start = Start::of(&compose["services"]["envoy"])?;
+    let shell = start.shell.context("its listeners are the container's own")?;
+    let written = ground.workspace.target.join("xtask/compose.yaml");
+    for file in configurations(ground)? {
+        let shell = shell.replace(&format!("{MOUNTED}{}", start.file), &format!("{MOUNTED}{file}"));
+        let shell = shell.replace(MOUNTED, &format!("{}/", folder.display()));
+        let mut command = guard::command("sh");
+        command.arg("-ec").arg(shell.replace(WRITTEN, &written.display().to_string()));
+        guard::succeed(command, &file).await?;
+        let text = read(&written)?;
+        let original = read(&folder.join(&file))?;
+        ensure!(text.replace("0.0.0.0", "127.0.0.1") == original, "{file} is another then");
+        let document = yaml::one(&text)?;
+        let listeners = document["static_resources"]["listeners"].as_array();
+        let listeners = listeners.with_context(|| format!("{file} has no listeners"))?;
+        for listener in listeners.iter().chain([&document["admin"]]) {
+            let address = &listener["address"]["socket_address"];
+            ensure!(address["address"] == "0.0.0.0", "{file}: nobody reaches {address}");
+            let port = &address["port_value"];
+            let port = json!(format!("127.0.0.1:{port}:{port}"));
+            let published = compose["services"]["echo"]["ports"].as_array();
+            let there = published.is_some_and(|published| published.contains(&port));
+            ensure!(there, "{file} listens, but {port} is not published");
+        }
     }
-    ensure!(published == listened, "{published:?} are published, {listened:?} listened on");
     Ok(())
+}
+
+/// What a container starts.
+struct Start {
+    /// The configuration, by its name in the folder.
+    file: String,
+    /// What the shell does before.
+    shell: Option<String>,
+    /// Envoy's command line.
+    envoy: Vec<String>,
+}
+
+impl Start {
+    fn of(service: &Value) -> Result<Self> {
+        let words = command(service)?;
+        let (shell, envoy) = match words.as_slice() {
+            [sh, ec, lines] if sh == "sh" && ec == "-ec" => {
+                let (shell, envoy) = lines.rsplit_once("\nexec ").context("no Envoy after all")?;
+                (Some(shell.to_owned()), shlex::split(envoy).context("quotes that do not close")?)
+            }
+            _ => (None, words),
+        };
+        let words = shell.iter().flat_map(|lines| lines.split_whitespace());
+        let mut words = words.chain(envoy.iter().map(String::as_str));
+        let file = words.find_map(|word| word.strip_prefix(MOUNTED));
+        let file = file.context("it starts no file of this folder")?.to_owned();
+        Ok(Self { file, shell, envoy })
+    }
 }
 
 fn command(service: &Value) -> Result<Vec<String>> {

@@ -41,7 +41,7 @@ pub(super) enum Act {
 }
 
 /// Programs that a line for the shell may start with.
-const SHELL: [&str; 4] = ["cp", "mv", "rm", "sed"];
+const SHELL: [&str; 5] = ["cp", "mv", "rm", "sed", "sleep"];
 
 /// Reads a document in Markdown.
 pub(super) fn sessions(markdown: &str) -> Result<Vec<Session>> {

@@ -1,7 +1,9 @@
 //! One Envoy that runs a file of `deploy/envoy` as it is, but for ports and for where files are.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,10 +27,13 @@ use crate::yaml;
 
 /// Where the files expect the artefacts, and what else they load.
 pub(super) const INSTALLED: &str = "/etc/envoy/";
+/// The mode of what has credentials in it, as `docs/envoy.md` installs it.
+const PRIVATE: u32 = 0o640;
 /// Of the workspace.
 pub(super) const FOLDER: &str = "deploy/envoy";
 
 /// What there is once around all files.
+#[derive(Clone)]
 pub(super) struct Around {
     /// In place of the upstream at `127.0.0.1:8080`.
     pub(super) upstream: SocketAddr,
@@ -65,7 +70,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The one warning that Envoy has for all of them: how many connections a proxy can bear is for its owner to say.
-const EXPECTED: &str = "limit to the number of allowed active downstream connections";
+pub(super) const EXPECTED: &str = "limit to the number of allowed active downstream connections";
+
+/// The files of `deploy/envoy` that have Envoy run Pintle.
+pub(super) fn configurations(ground: &Ground) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for file in entries(&ground.workspace.root.join(FOLDER))? {
+        let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if file.ends_with(".yaml") && file != "compose.yaml" && !needs(ground, &file)?.is_empty() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
 
 /// The artefacts that a file needs.
 pub(super) fn needs(ground: &Ground, file: &str) -> Result<Vec<Artefact>> {
@@ -108,12 +126,12 @@ pub(super) fn prepare(
     }
     let admin = port(&document["admin"]);
     let prepared = Prepared { configuration: folder.join(file), folder, ports, admin };
-    let source = workspace.root.join(FOLDER).join("ecds");
-    for resource in std::fs::read_dir(&source).with_context(|| source.display().to_string())? {
-        let resource = resource.context("listing ecds")?.path();
+    for resource in entries(&workspace.root.join(FOLDER).join("ecds"))? {
         let name = resource.file_name().context("a file without a name")?;
         let copy = etc.join("ecds").join(name);
         write(&copy, &prepared.adapted(&read(&resource)?, around))?;
+        std::fs::set_permissions(&copy, Permissions::from_mode(PRIVATE))
+            .context("setting a mode")?;
     }
     write(&prepared.configuration, &prepared.adapted(&text, around))?;
     Ok(prepared)
@@ -131,9 +149,9 @@ impl Prepared {
         text.replace("/etc/ssl/certs/ca-certificates.crt", &trusted)
     }
 
-    /// Any free ports in place of its own, on loopback alone.
+    /// Any free ports in place of its own.
     fn freed(&self, text: &str) -> String {
-        let mut text = text.replace("address: 0.0.0.0", "address: 127.0.0.1");
+        let mut text = text.to_owned();
         for port in self.ports.values().chain(&self.admin) {
             for end in [" ", "\n"] {
                 text = text
@@ -171,7 +189,7 @@ impl Prepared {
         };
         let mut command = guard::command(&envoy.program);
         command.arg("-c").arg(&self.configuration);
-        command.args(arguments.iter().map(|argument| self.freed(argument)));
+        command.args(arguments);
         command.arg("--admin-address-path").arg(self.folder.join("admin.address"));
         command.args(["--file-flush-interval-msec", "10"]);
         if !arguments.iter().any(|argument| argument == "--disable-hot-restart") {
@@ -223,9 +241,9 @@ impl Site {
         Ok(())
     }
 
-    /// Does a step, and compares what comes of it with what is shown. After something has `changed` what is shown
-    /// may take a while.
-    pub(super) async fn step(&self, step: &Step, changed: bool) -> Result<()> {
+    /// Does a step, and compares what comes of it with what is shown. Where the reader has `waited` for it, it may take
+    /// longer here.
+    pub(super) async fn step(&self, step: &Step, waited: bool) -> Result<()> {
         match &step.act {
             Act::Validate => bail!("not a step of an Envoy that runs"),
             Act::Shell(line) => self.shell(line).await,
@@ -240,7 +258,7 @@ impl Site {
                         false => shown::reply(&step.shown, &curl.printed(&reply)),
                     }
                 };
-                if admin || changed { until(once).await } else { once().await }
+                if admin || waited { until(once).await } else { once().await }
             }
         }
     }
@@ -251,6 +269,15 @@ impl Site {
         shell.arg("-c").arg(line.replace(INSTALLED, &format!("{}/", etc.display())));
         shell.current_dir(&etc);
         guard::succeed(shell, line).await
+    }
+
+    /// An error if what was done has let others read the credentials.
+    pub(super) fn private(&self) -> Result<()> {
+        for file in entries(&self.folder.join("etc/ecds"))? {
+            let mode = std::fs::metadata(&file).context("asking for a mode")?.permissions().mode();
+            ensure!(mode & 0o777 == PRIVATE, "{} has mode {mode:o}", file.display());
+        }
+        Ok(())
     }
 
     /// An error unless Envoy still runs.
@@ -278,6 +305,13 @@ pub(super) fn replace(file: &Path, text: &str) -> Result<()> {
     let new = file.with_extension("new");
     write(&new, text)?;
     std::fs::rename(&new, file).with_context(|| format!("writing {}", file.display()))
+}
+
+/// The files of a folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let at = || folder.display().to_string();
+    let listed = std::fs::read_dir(folder).with_context(at)?;
+    listed.map(|entry| Ok(entry.with_context(at)?.path())).collect()
 }
 
 /// The text of a file.
