@@ -4,10 +4,14 @@
 mod annotations;
 mod counterexamples;
 mod definitions;
+mod failures;
 mod files;
+mod first;
 mod kubernetes;
 mod mesh_config;
+mod modules;
 mod patches;
+mod places;
 mod planes;
 mod rules;
 mod schema;
@@ -26,6 +30,7 @@ use crate::mesh::{Mesh, Setup, make_empty};
 use crate::suite::{Ground, Tally};
 use crate::tools;
 use files::{File, Form};
+use places::Places;
 use planes::Given;
 use uses::Use;
 
@@ -45,8 +50,9 @@ const TOGETHER: (&str, [&str; 3]) =
 pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
     let mut tally = Tally::default();
     let files = files::all(&ground.workspace.root.join("deploy"))?;
+    let places = Places::read(&files)?;
     match Definitions::load(&ground.workspace).await {
-        Ok(definitions) => shape(ground, &definitions, &files, &mut tally),
+        Ok(definitions) => shape(ground, &definitions, &places, &files, &mut tally),
         Err(error) => tally.skip("the shape of manifests", &tools::absent(error)?)?,
     }
     for file in &files {
@@ -59,11 +65,18 @@ pub(crate) async fn run(ground: &Ground, envoy: &Envoy) -> Result<Tally> {
         }
     }
     work(ground, envoy, &files, &mut tally).await?;
+    first::run(ground, envoy, &files, &mut tally).await?;
     Ok(tally)
 }
 
 /// What can be told without an Envoy.
-fn shape(ground: &Ground, definitions: &Definitions, files: &[File], tally: &mut Tally) {
+fn shape(
+    ground: &Ground,
+    definitions: &Definitions,
+    places: &Places,
+    files: &[File],
+    tally: &mut Tally,
+) {
     let mut record = |name: String, check: &dyn Fn() -> Result<()>| {
         if ground.wants(&name) {
             tally.record(SCHEMA, name, check());
@@ -71,7 +84,7 @@ fn shape(ground: &Ground, definitions: &Definitions, files: &[File], tally: &mut
     };
     for file in files {
         let name = format!("deploy/{} is as it has to be", file.name);
-        record(name, &|| files::check(file, files, definitions));
+        record(name, &|| files::check(file, files, definitions, places));
     }
     for (plugin, extension) in twins(files) {
         let name = format!("deploy/{} says what {} says", extension.name, plugin.name);
@@ -83,7 +96,7 @@ fn shape(ground: &Ground, definitions: &Definitions, files: &[File], tally: &mut
     };
     for bad in counterexamples::ALL {
         let name = format!("{} is refused", bad.what);
-        record(name, &|| bad.is_refused(definitions, resources));
+        record(name, &|| bad.is_refused(definitions, places, resources));
     }
 }
 

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::definitions::Definitions;
+use super::places::Places;
 use super::planes::{IMAGE, MODULE};
-use super::{annotations, mesh_config};
+use super::{failures, mesh_config, modules, patches};
 use crate::artefact::Artefact;
 use crate::cargo::Workspace;
 use crate::envoy::Envoy;
@@ -93,9 +94,14 @@ impl File {
 }
 
 /// Checks a file by itself; an Envoy is for others.
-pub(super) fn check(file: &File, files: &[File], definitions: &Definitions) -> Result<()> {
+pub(super) fn check(
+    file: &File,
+    files: &[File],
+    definitions: &Definitions,
+    places: &Places,
+) -> Result<()> {
     match file.form {
-        Form::Manifest => manifest(file, definitions),
+        Form::Manifest => manifest(file, definitions, places),
         Form::Values => mesh_config::check(&file.resources()?, definitions.istio()),
         Form::Bootstrap => {
             ensure!(file.text.contains(MODULE), "it does not load {MODULE}");
@@ -106,67 +112,34 @@ pub(super) fn check(file: &File, files: &[File], definitions: &Definitions) -> R
     }
 }
 
-fn manifest(file: &File, definitions: &Definitions) -> Result<()> {
-    definitions.check(&file.text)?;
-    for resource in file.resources()? {
-        let whole = match resource["kind"].as_str().unwrap_or_default() {
-            "Deployment" => {
-                mesh_config::check_annotation(&resource, definitions.istio())?;
-                annotations::injected(&resource)?
-            }
-            // Of Envoy's bootstrap: the suite `deploy` runs it.
-            "ConfigMap" if !resource["data"]["custom_bootstrap.json"].is_null() => continue,
-            "ConfigMap" => overlaid(&resource)?,
-            _ => continue,
-        };
-        let problems = definitions.problems(&whole);
-        ensure!(problems.is_empty(), "as Istio completes it: {}", problems.join("\n"));
-        module_is_there(&whole)?;
-    }
-    Ok(())
+/// What is wrong with the resources of a file, as far as they themselves tell.
+pub(super) fn problems(
+    file: &str,
+    resources: &[Value],
+    definitions: &Definitions,
+    places: &Places,
+) -> Vec<String> {
+    let mut problems: Vec<String> =
+        resources.iter().flat_map(|resource| definitions.problems(resource)).collect();
+    problems.extend(patches::problems(resources));
+    problems.extend(places.problems(file, resources));
+    problems.extend(failures::problems(resources));
+    problems.extend(modules::problems(file, resources));
+    problems
 }
 
-/// A Deployment that Istio makes for a gateway, with what a ConfigMap lays over it.
-fn overlaid(config_map: &Value) -> Result<Value> {
-    let text = config_map["data"]["deployment"].as_str().context("there is no deployment in it")?;
-    let documents = yaml::documents(text)?;
-    let [overlay] = &*documents else { bail!("not one document") };
-    let labels = json!({"gateway.networking.k8s.io/gateway-name": "shop"});
-    let mut deployment = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "shop-istio"},
-        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}},
-    });
-    let members = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect());
-    let path: [Option<Vec<String>>; 3] =
-        [overlay, &overlay["spec"], &overlay["spec"]["template"]].map(members);
-    let known = ["spec", "template", "spec"].map(|name| Some(vec![name.to_owned()]));
-    ensure!(path == known, "only spec.template.spec is known here");
-    let spec = &mut deployment["spec"]["template"]["spec"];
-    *spec = overlay["spec"]["template"]["spec"].clone();
-    for container in spec["containers"].as_array_mut().context("no containers")? {
-        container["image"] = "auto".into();
-    }
-    Ok(deployment)
-}
-
-/// Where a pod's proxy mounts something, it is the folder of the module, from a volume that there is.
-fn module_is_there(deployment: &Value) -> Result<()> {
-    let spec = &deployment["spec"]["template"]["spec"];
-    let all = |field: &str| spec[field].as_array().cloned().unwrap_or_default();
-    for kind in ["initContainers", "containers"] {
-        for container in all(kind) {
-            for mount in container["volumeMounts"].as_array().into_iter().flatten() {
-                let folder = mount["mountPath"].as_str().context("a mount without a path")?;
-                ensure!(format!("{folder}/libpintle.so") == MODULE, "{folder} is mounted");
-                let volumes = all("volumes");
-                let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]);
-                let volume = volume.with_context(|| format!("no volume {}", mount["name"]))?;
-                let image = &volume["image"]["reference"];
-                let ours = image.is_null() || *image == format!("{IMAGE}-module");
-                ensure!(ours, "the volume is of {image}");
-            }
+fn manifest(file: &File, definitions: &Definitions, places: &Places) -> Result<()> {
+    let resources = file.resources()?;
+    ensure!(!resources.is_empty(), "there is no resource in it");
+    let found = problems(&file.name, &resources, definitions, places);
+    ensure!(found.is_empty(), "{}", found.join("\n"));
+    for resource in &resources {
+        if resource["kind"] == "Deployment" {
+            mesh_config::check_annotation(resource, definitions.istio())?;
+        }
+        if let Some(whole) = modules::completed(resource)? {
+            let found = definitions.problems(&whole);
+            ensure!(found.is_empty(), "as Istio completes it: {}", found.join("\n"));
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! The patches of `EnvoyFilter` resources: what no schema says, and what would let requests past the filter.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::planes::elements;
+use super::planes::{MANAGER, elements};
 
 /// The form of an extension's configuration that every agent of Istio's reads.
 const TYPED_STRUCT: &str = "type.googleapis.com/udpa.type.v1.TypedStruct";
@@ -23,11 +23,19 @@ pub(super) fn problems(resources: &[Value]) -> Vec<String> {
         let mut unless = |holds: bool, rule: &str| patch.unless(holds, rule, &mut problems);
         let meant = if patch.is_for_gateways() { "GATEWAY" } else { "SIDECAR_INBOUND" };
         unless(patch.context() == meant, &format!("the context is {meant}"));
+        let everywhere = match patch.patch["applyTo"].as_str() {
+            Some("EXTENSION_CONFIG") => json!({"context": meant}),
+            _ => json!({
+                "context": meant,
+                "listener": {"filterChain": {"filter": {"name": MANAGER}}},
+            }),
+        };
+        let rule = "match says no more than the context and the connection manager: else there \
+                    may be a proxy, or a chain in it, that gets no filter";
+        unless(patch.patch["match"] == everywhere, rule);
         if patch.patch["applyTo"] == "HTTP_FILTER" {
             let first = patch.patch["patch"]["operation"] == "INSERT_FIRST";
             unless(first, "the operation is INSERT_FIRST");
-            let sub = &patch.patch["match"]["listener"]["filterChain"]["filter"]["subFilter"];
-            unless(sub.is_null(), "there may be a chain without the subFilter");
         }
     }
     problems

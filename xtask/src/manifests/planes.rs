@@ -19,7 +19,8 @@ pub(super) const MODULE: &str = "/opt/pintle/libpintle.so";
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const DYNAMIC_MODULE: &str =
     "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
-const MANAGER: &str = "envoy.filters.network.http_connection_manager";
+/// The filter of a chain that has HTTP filters.
+pub(super) const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
 /// What one proxy gets.
 #[derive(Clone, Debug, Default, PartialEq)]

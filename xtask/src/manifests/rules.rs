@@ -30,7 +30,13 @@ pub(super) fn broken(resource: &Value) -> Vec<String> {
                 found.wasm(&spec["wasm"], "spec.wasm");
             }
         }
-        "EnvoyFilter" | "Telemetry" => found.targets(spec),
+        "EnvoyFilter" => {
+            found.targets(spec);
+            for patch in elements(spec, "configPatches") {
+                found.context(&patch["match"]);
+            }
+        }
+        "Telemetry" => found.targets(spec),
         "EnvoyExtensionPolicy" => found.extension_policy(spec),
         "EnvoyProxy" => {
             for module in elements(spec, "dynamicModules") {
@@ -69,6 +75,13 @@ impl Found {
         }
     }
 
+    /// Istio: a patch for waypoints matches as they do, and no other.
+    fn context(&mut self, matched: &Value) {
+        let fits = (matched["context"] == "WAYPOINT") == has(matched, "waypoint");
+        let rule = "only support waypointMatch when context is WAYPOINT";
+        self.unless(fits, "spec.configPatches.match", rule);
+    }
+
     /// Istio: a module.
     fn wasm(&mut self, wasm: &Value, place: &str) {
         let url = wasm["url"].as_str().unwrap_or_default();
@@ -92,6 +105,7 @@ impl Found {
     }
 
     fn extension_policy(&mut self, spec: &Value) {
+        self.unless(spec["mergeType"] != "Replace", "spec.mergeType", "Replace is not a valid one");
         let selected = !elements(spec, "targetSelectors").is_empty();
         self.unless(
             has(spec, "targetRef") != has(spec, "targetRefs") || selected,

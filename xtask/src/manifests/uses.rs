@@ -40,7 +40,7 @@ impl Use {
         let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
         Some(match (file, name) {
             ("istio/envoy-filter/ecds.yaml", _) => Self::OldCredentials,
-            ("istio/module/gateway.yaml" | "istio/module/sidecar.yaml", _) => Self::Credentials,
+            (file, _) if file.starts_with("istio/module/") => Self::Credentials,
             (_, "log-headers.yaml") => Self::Log,
             (_, "require-header.yaml") => Self::Allow,
             (_, "basic-auth.yaml") => Self::Credentials,
