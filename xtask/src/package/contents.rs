@@ -59,7 +59,7 @@ impl Contents {
         for native in &files.native {
             let metadata = bare.metadata(native.platform.gnu()).await?;
             let mut module = crates(&metadata, bare::MODULE[1])?;
-            module.extend([tools.std(), tools.libunwind(), tools.compiler_rt()]);
+            module.extend([tools.std(), tools.glibc(), tools.libunwind(), tools.compiler_rt()]);
             modules.push((native.platform, module));
         }
         Ok(Self { wasm, modules, copier: vec![tools.std(), tools.musl()] })
@@ -158,6 +158,7 @@ struct Tools<'t> {
     std: Vec<String>,
     wasi_libc: Vec<String>,
     musl: String,
+    glibc: String,
     libunwind: String,
     zig: String,
 }
@@ -173,8 +174,16 @@ impl<'t> Tools<'t> {
         let musl = zig("lib/libc/musl/COPYRIGHT")?;
         let mut wasi_libc = licences::of_folder(&toolchain.zig.join("lib/libc/wasi"))?;
         wasi_libc.push(musl.clone());
-        let libunwind = zig("lib/libunwind/LICENSE.TXT")?;
-        Ok(Self { toolchain, std, wasi_libc, musl, libunwind, zig: zig("LICENSE")? })
+        let glibc = zig("lib/libc/glibc/io/stat64-2.32.c")?;
+        Ok(Self {
+            toolchain,
+            std,
+            wasi_libc,
+            musl,
+            glibc: glibc.split_inclusive("*/").next().unwrap_or_default().to_owned(),
+            libunwind: zig("lib/libunwind/LICENSE.TXT")?,
+            zig: zig("LICENSE")?,
+        })
     }
 
     fn std(&self) -> Part {
@@ -190,6 +199,11 @@ impl<'t> Tools<'t> {
 
     fn musl(&self) -> Part {
         self.of_rust("musl", "MIT", vec![self.musl.clone()])
+    }
+
+    /// What of an older glibc is linked in and not loaded: calls that had no name of their own in it.
+    fn glibc(&self) -> Part {
+        of_zig("libc_nonshared", "LGPL-2.1-or-later WITH GCC-exception-2.0-note", &self.glibc)
     }
 
     fn libunwind(&self) -> Part {

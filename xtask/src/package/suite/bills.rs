@@ -30,7 +30,8 @@ const ELSEWHERE: [&str; 11] = [
 /// Each is of its file, of this origin, and names the crates in it and no other.
 pub(crate) fn check(folder: &Path, made: &Made) -> Result<()> {
     let wasm = ["proxy-wasm", "wasi-libc"];
-    let native = ["envoy-proxy-dynamic-modules-rust-sdk", "libunwind", "compiler_rt"];
+    let native =
+        ["envoy-proxy-dynamic-modules-rust-sdk", "libunwind", "compiler_rt", "libc_nonshared"];
     for which in [Wasm::Whole, Wasm::Headers] {
         let file = images::wasm_file(which).to_owned();
         check_one(folder, made, &file, &wasm, &native).context(file)?;

@@ -184,7 +184,8 @@ impl Stage<'_> {
         for image in &IMAGES {
             let is_artifact = matches!(image.content, Content::Artifact(_));
             ensure!(there(image).await != is_artifact, "{} is there, or not", image.folder);
-            let named = told.contains(&format!("edge{}", image.suffix)) && !image.suffix.is_empty();
+            let end = format!(":edge{}", image.suffix);
+            let named = told.split([' ', ',', ';']).any(|word| word.ends_with(&end));
             ensure!(named == is_artifact, "of {} it is told: {told}", image.folder);
         }
         push(&self.skopeo).await.context("once more")?;
