@@ -199,8 +199,16 @@ impl std::error::Error for Unreadable {}
 /// What a document stands in.
 pub(crate) enum Within<'w> {
     Nothing,
-    /// A resource of Kubernetes, by kind and name.
-    Resource(&'w Within<'w>, String),
+    /// A resource of Kubernetes or one of its keys.
+    Part(&'w Within<'w>, Part),
+}
+
+/// Something with documents in it.
+pub(crate) struct Part {
+    /// For people.
+    title: String,
+    /// Whether its own name says that it is Pintle's.
+    is_pintles: bool,
 }
 
 impl Within<'_> {
@@ -208,7 +216,15 @@ impl Within<'_> {
     fn names(&self) -> usize {
         match self {
             Self::Nothing => 0,
-            Self::Resource(outer, _) => outer.names() + 1,
+            Self::Part(outer, _) => outer.names() + 1,
+        }
+    }
+
+    /// Whether a name in it says that it is Pintle's.
+    fn is_pintles(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Part(outer, part) => part.is_pintles || outer.is_pintles(),
         }
     }
 }
@@ -217,8 +233,8 @@ impl fmt::Display for Within<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("configuration"),
-            Self::Resource(Self::Nothing, name) => f.write_str(name),
-            Self::Resource(outer, name) => write!(f, "{outer}, {name}"),
+            Self::Part(Self::Nothing, part) => f.write_str(&part.title),
+            Self::Part(outer, part) => write!(f, "{outer}, {}", part.title),
         }
     }
 }
@@ -242,7 +258,7 @@ fn document(node: Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result<
         Within::Nothing => form::is_meant_for_pintle(&node),
         // `{}` may be anything there.
         _ if node.is_empty() => false,
-        _ if carrier::mentions_pintle(&within.to_string()) => form::is_meant_for_pintle(&node),
+        _ if within.is_pintles() => form::is_meant_for_pintle(&node),
         _ => form::is_pintles(&node),
     };
     if is_own {
@@ -254,8 +270,8 @@ fn document(node: Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result<
         survey.leave(within, node.at, NOT_PINTLES);
     }
     unique(&node)?;
-    let within = Within::Resource(within, "Envoy configuration".to_owned());
-    envoy::read(&node, envoy::Fetcher::Envoy, &within, survey);
+    let part = Part { title: "Envoy configuration".to_owned(), is_pintles: false };
+    envoy::read(&node, envoy::Fetcher::Envoy, &Within::Part(within, part), survey);
     Ok(())
 }
 

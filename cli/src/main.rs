@@ -101,18 +101,12 @@ fn main() -> ExitCode {
 /// An error of the command line that quotes no value: a field whose quotation marks were forgotten may be a
 /// credential.
 fn without_values(mut error: clap::Error) -> clap::Error {
-    let is_option = |text: &str| {
-        let name = text.strip_prefix("--");
-        name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
-    };
     // It names what was not expected; elsewhere the option that a value was for.
     let unexpected = ErrorKind::UnknownArgument;
     let is_shown = |kind, value: &ContextValue| match (kind, value) {
-        (ContextKind::Suggested, _) => false,
+        (ContextKind::Suggested | ContextKind::InvalidSubcommand, _) => false,
         (ContextKind::InvalidValue, ContextValue::String(text)) => text.is_empty(),
-        (ContextKind::InvalidArg, ContextValue::String(text)) if error.kind() == unexpected => {
-            is_option(text)
-        }
+        (ContextKind::InvalidArg, _) => error.kind() != unexpected,
         _ => true,
     };
     let hidden: Vec<ContextKind> =

@@ -472,6 +472,7 @@ fn what_makes_no_sense_is_refused_and_not_quoted() {
         // Quotation marks forgotten, a value for the wrong option.
         &["-H", "x-api-key:", "s3cret"],
         &["-H", "x-api-key:", "--s3cret"],
+        &["-H", "x-api-key:", "--secret"],
         &["-H", "x-api-key:", "-s3cret"],
         &["--nth", "s3cret"],
         &["--format", "s3cret"],

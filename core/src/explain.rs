@@ -10,13 +10,14 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use crate::denial::Denial;
 use crate::fields::FieldName;
 use crate::filter::Phases;
 use crate::host::{Edit, Section};
 use crate::policy::Mode;
-use crate::redaction::{Redaction, Secrecy};
+use crate::redaction::{self, Redaction, Secrecy};
 use crate::syntax::path::PathError;
 
 /// One thing that the chain does.
@@ -176,7 +177,7 @@ impl Secrets {
         match self.0.of(name) {
             Secrecy::Open => Shown::Whole,
             Secrecy::Secret => Shown::Length,
-            Secrecy::Query => Shown::WithoutQuery,
+            Secrecy::Uri => Shown::WithoutQuery,
         }
     }
 }
@@ -216,4 +217,10 @@ impl fmt::Debug for Edited {
         let (change, name, bytes) = (self.change, &self.name, self.value.len());
         write!(f, "{change:?}({name}, {bytes} bytes, held back: {})", self.held_back)
     }
+}
+
+/// Where the user stands in a URI without a query (RFC 3986 section 3.2.1), a password with it; also in one
+/// without a scheme. A log has its length in its place.
+pub fn user_of_uri(uri: &[u8]) -> Option<Range<usize>> {
+    redaction::user(uri)
 }

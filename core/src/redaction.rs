@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::fields::FieldName;
 
@@ -12,8 +13,8 @@ pub(crate) enum Secrecy {
     Open,
     /// Its length alone.
     Secret,
-    /// A URI whose query may hold a token.
-    Query,
+    /// A URI, whose user and query may be secrets.
+    Uri,
 }
 
 /// The fields whose values stay out of the log: those every list has, and those of a configuration.
@@ -44,7 +45,7 @@ impl Redaction {
         if secret {
             Secrecy::Secret
         } else if is_uri(name) {
-            Secrecy::Query
+            Secrecy::Uri
         } else {
             Secrecy::Open
         }
@@ -57,12 +58,25 @@ pub(crate) fn is_secret(name: &[u8]) -> bool {
         let rest = name.get(at..).unwrap_or_default();
         secret_parts(*first).iter().any(|part| rest.starts_with(part))
     };
-    name.iter().enumerate().any(begins) && name != HARMLESS
+    let is_key = name.ends_with(b"-key") || name.ends_with(b"_key");
+    (is_key || name.iter().enumerate().any(begins)) && name != HARMLESS
 }
 
-/// Whether a field holds a URI, whose query may hold a token.
+/// Whether a field holds a URI, whose user and query may be secrets.
 pub(crate) fn is_uri(name: &[u8]) -> bool {
     URIS.contains(&name)
+}
+
+/// Where the user stands in a URI without a query (RFC 3986 section 3.2.1), a password with it; also in one
+/// without a scheme.
+pub(crate) fn user(uri: &[u8]) -> Option<Range<usize>> {
+    let start = match uri {
+        [b'/', b'/', ..] => 2,
+        _ => uri.windows(3).position(|window| window == b"://")?.checked_add(3)?,
+    };
+    let authority = uri.get(start..)?.split(|byte| *byte == b'/').next()?;
+    let length = authority.iter().rposition(|byte| *byte == b'@')?;
+    Some(start..start.checked_add(length)?)
 }
 
 /// What names of secret fields have in them, by its first letter: so each letter of a name is compared
@@ -82,7 +96,7 @@ fn secret_parts(first: u8) -> &'static [&'static [u8]] {
         b'c' => &[b"cookie", b"credential"],
         b'd' => &[b"dpop"],
         b'j' => &[b"jwt"],
-        b'p' => &[b"passwd", b"password"],
+        b'p' => &[b"passphrase", b"passwd", b"password"],
         b's' => &[b"secret", b"session", b"signature"],
         b't' => &[b"token"],
         _ => &[],
@@ -143,7 +157,26 @@ impl NamePattern {
 
 #[cfg(test)]
 mod tests {
-    use super::is_secret;
+    use super::{is_secret, user};
+
+    #[test]
+    fn users_of_uris() {
+        for (uri, expected) in [
+            ("https://u:p@h/a", Some("u:p")),
+            ("https://u:p@x@h", Some("u:p@x")),
+            ("//u@h/", Some("u")),
+            ("/a?to=", None),
+            ("/to/https://u@h/", Some("u")),
+            ("https://h/a@b", None),
+            ("https://", None),
+            ("//", None),
+            ("mailto:a@b", None),
+            ("", None),
+        ] {
+            let found = user(uri.as_bytes()).map(|range| &uri[range]);
+            assert_eq!(found, expected, "{uri}");
+        }
+    }
 
     #[test]
     fn secrets_by_name() {
@@ -168,6 +201,11 @@ mod tests {
             "x-passwd",
             "x-token",
             "x-jwt-assertion",
+            "ocp-apim-subscription-key",
+            "x-functions-key",
+            "private_key",
+            "x-api-key-id",
+            "passphrase",
         ] {
             assert!(is_secret(name.as_bytes()), "{name}");
         }
@@ -185,6 +223,8 @@ mod tests {
             "traceparent",
             "x-auth-user",
             "api",
+            "x-keyboard",
+            "monkey",
         ] {
             assert!(!is_secret(name.as_bytes()), "{name}");
         }

@@ -1,6 +1,6 @@
 //! What may be shown of a value, and how: secrets as a length, all else as printable ASCII.
 
-use pintle_core::explain::{Act, Secrets, Shown};
+use pintle_core::explain::{Act, Secrets, Shown, user_of_uri};
 use pintle_core::syntax::authorization;
 use pintle_core::testing::Record;
 use pintle_core::testing::corpus::{CalloutEnd, FieldLines};
@@ -232,8 +232,7 @@ impl Show {
 
     /// The user of a URI, and the password in it (RFC 3986 section 3.2.1).
     fn hide_user(&mut self, uri: &[u8]) {
-        let Some((start, end)) = user(uri) else { return };
-        let user = &uri[start..end];
+        let Some(user) = user_of_uri(uri).and_then(|user| uri.get(user)) else { return };
         self.hidden.push(user.to_vec());
         self.hidden.extend(after(user, b':').map(<[u8]>::to_vec));
     }
@@ -362,17 +361,11 @@ fn split_query(uri: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Where the user of a URI stands, which has no query.
-fn user(uri: &[u8]) -> Option<(usize, usize)> {
-    let start = uri.windows(3).position(|window| window == b"://")? + 3;
-    let rest = uri.get(start..)?;
-    let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-    rest[..end].iter().rposition(|byte| *byte == b'@').map(|user| (start, start + user))
-}
-
 fn without_user(uri: &[u8]) -> Vec<u8> {
-    match user(uri) {
-        Some((start, end)) => [&uri[..start], length(end - start).as_bytes(), &uri[end..]].concat(),
+    match user_of_uri(uri) {
+        Some(user) => {
+            [&uri[..user.start], length(user.len()).as_bytes(), &uri[user.end..]].concat()
+        }
         None => uri.to_vec(),
     }
 }

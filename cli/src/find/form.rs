@@ -30,12 +30,14 @@ pub(super) fn is_meant_for_pintle(node: &Node<'_>) -> bool {
 }
 
 /// Whether it has what the documents of no other filter have: a field of a plug-in that Pintle replaces, or
-/// `filters` as a list in which one object at least has one member, a kind of filter.
+/// `filters` as a list in which one object at least has a kind of filter for a member; of several members one
+/// other than `headers`, which is a word of others, too.
 pub(super) fn is_pintles(node: &Node<'_>) -> bool {
     let filters = node.get("filters").map(Node::elements).unwrap_or_default();
+    let is_kind = |member: &Member<'_>| KINDS.contains(&member.key.as_str());
     let is_known = |filter: &Node<'_>| match filter.members() {
-        [Member { key, .. }] => KINDS.contains(&key.as_str()),
-        _ => false,
+        [only] => is_kind(only),
+        several => several.iter().any(|member| is_kind(member) && member.key != "headers"),
     };
     filters.iter().any(is_known) || chain::plugin(node).is_some()
 }
@@ -47,7 +49,8 @@ pub(super) fn is_meant(node: &Node<'_>) -> bool {
     is_pintles(node) || value.is_some_and(is_pintles) || node.text().is_some_and(has_marker)
 }
 
-/// Whether a text that is neither YAML nor JSON, or not yet, has a field of a document that Pintle reads.
+/// Whether a text that is neither YAML nor JSON, or not yet, has a field of a plug-in's document, or `filters` and
+/// a kind of filter.
 pub(super) fn has_marker(text: &str) -> bool {
     let is_of_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let is_key = |(at, key): (usize, &str)| {
@@ -56,8 +59,9 @@ pub(super) fn has_marker(text: &str) -> bool {
         let after = after.trim_start_matches(['\\', '"', '\'']).trim_start();
         !before.ends_with(is_of_word) && after.starts_with(':')
     };
-    let mut keys = PLUGIN_KEYS.into_iter().map(|(key, _)| key).chain(["filters"]);
-    keys.any(|key| text.match_indices(key).any(is_key))
+    let has = |key: &str| text.match_indices(key).any(is_key);
+    PLUGIN_KEYS.into_iter().any(|(key, _)| has(key))
+        || (has("filters") && KINDS.iter().any(|kind| has(kind)))
 }
 
 impl Form {
@@ -135,7 +139,7 @@ impl Form {
 
     /// Whether it is Pintle's by what is in it.
     pub(super) fn is_pintles(&self) -> bool {
-        match tree::read(&Text::of_file(&self.document), Syntax::Json) {
+        match tree::read(&Text::of_file(&self.document), Syntax::Any) {
             Ok(nodes) => nodes.iter().any(is_pintles),
             Err(_) => has_marker(&self.document),
         }

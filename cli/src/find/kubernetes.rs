@@ -1,9 +1,9 @@
 //! Resources of Kubernetes that have a configuration in them.
 
-use super::carrier::{Artefact, Carrier, Names, Remark, UNPINNED, is_pinned};
+use super::carrier::{Artefact, Carrier, Names, Remark, UNPINNED, is_pinned, mentions_pintle};
 use super::envoy::{self, Fetcher};
 use super::form::{self, Form, is_pintles};
-use super::{Found, NOT_PINTLES, Survey, Unreadable, Within, shown, unique};
+use super::{Found, NOT_PINTLES, Part, Survey, Unreadable, Within, shown, unique};
 use crate::place::Position;
 use crate::tree::{Member, Node, Syntax};
 
@@ -34,10 +34,11 @@ fn resource(node: &Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result
     if let (true, Some(items)) = (kind.ends_with("List"), node.get("items")) {
         return items.elements().iter().try_for_each(|item| resource(item, within, survey));
     }
-    let within = &Within::Resource(within, title(kind, node));
+    let within = &Within::Part(within, part(kind, node));
     let Some(spec) = node.get("spec") else {
         return match kind {
-            "ConfigMap" => config_map(node, within, survey),
+            "ConfigMap" => values(node, "data", within, survey),
+            "Secret" => secret(node, within, survey),
             _ => {
                 envoy::read(node, Fetcher::Envoy, within, survey);
                 Ok(())
@@ -59,13 +60,15 @@ fn resource(node: &Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result
 }
 
 /// `WasmPlugin shop/pintle`.
-fn title(kind: &str, node: &Node<'_>) -> String {
-    let text = |key| node.descend(&["metadata", key]).and_then(Node::text).map(shown);
+fn part(kind: &str, node: &Node<'_>) -> Part {
+    let text = |key| node.descend(&["metadata", key]).and_then(Node::text);
     let name = text("name").or_else(|| text("generateName")).unwrap_or_default();
-    match text("namespace") {
-        Some(namespace) => format!("{} {namespace}/{name}", shown(kind)),
-        None => format!("{} {name}", shown(kind)).trim_end().to_owned(),
-    }
+    let (kind, shown_name) = (shown(kind), shown(name));
+    let title = match text("namespace") {
+        Some(namespace) => format!("{kind} {}/{shown_name}", shown(namespace)),
+        None => format!("{kind} {shown_name}").trim_end().to_owned(),
+    };
+    Part { title, is_pintles: mentions_pintle(name) }
 }
 
 /// A `WasmPlugin`, or a `TrafficExtension`, of which `wasm` is a part that has the same fields.
@@ -112,34 +115,56 @@ fn is_for_gateway(spec: &Node<'_>) -> bool {
     targets.any(|target| target.get("kind").and_then(Node::text) == Some("Gateway"))
 }
 
-/// An `EnvoyFilter`; what is to be said of its patches is said of the first filter in it.
+/// An `EnvoyFilter`; what is to be said of a patch is said of the first filter that it brings.
 fn envoy_filter(spec: &Node<'_>, within: &Within<'_>, survey: &mut Survey) {
-    let before = survey.found.len();
-    envoy::read(spec, Fetcher::IstioAgent, within, survey);
-    let Some(found) = survey.found.get_mut(before) else { return };
-    let is_for_gateway = is_for_gateway(spec);
-    for patch in spec.get("configPatches").map(Node::elements).unwrap_or_default() {
-        let context = patch.descend(&["match", "context"]);
-        let of_sidecar = context.filter(|context| {
-            is_for_gateway && context.text().is_some_and(|text| text.starts_with("SIDECAR_"))
-        });
-        let version = patch.descend(&["match", "proxy", "proxyVersion"]);
-        let remarks = [
-            (
-                of_sidecar,
-                "this patch is for sidecars, and `targetRefs` is for a gateway: it changes nothing",
-            ),
-            (
-                version,
-                "on a proxy of another version there is no filter, and requests pass unchecked",
-            ),
-        ];
-        found.carrier.remarks.extend(
-            remarks.into_iter().filter_map(|(node, message)| {
-                Some(Remark { at: node?.at, is_error: false, message })
-            }),
-        );
+    let patches = spec.get("configPatches").map(Node::elements).unwrap_or_default();
+    let mut bringing = Vec::new();
+    for patch in patches {
+        // The agent sees what comes by ECDS alone; what stands in a listener Envoy fetches itself.
+        let fetcher = match patch.get("applyTo").and_then(Node::text) {
+            Some("EXTENSION_CONFIG") => Fetcher::IstioAgent,
+            _ => Fetcher::Envoy,
+        };
+        let first = survey.found.len();
+        envoy::read(patch, fetcher, within, survey);
+        if survey.found.len() > first {
+            bringing.push((name_in(patch), patch, first));
+        }
     }
+    // By ECDS one patch says what a filter is, and another one, under the same name, where.
+    let placing = patches.iter().filter_map(|patch| {
+        patch.descend(&["patch", "value", "config_discovery"])?;
+        let name = name_in(patch)?;
+        let (.., found) = bringing.iter().find(|(brought, ..)| *brought == Some(name))?;
+        Some((patch, *found))
+    });
+    let bringing = bringing.iter().map(|(_, patch, found)| (*patch, *found));
+    for (patch, found) in bringing.chain(placing) {
+        let Some(found) = survey.found.get_mut(found) else { continue };
+        found.carrier.remarks.extend(remarks(patch, is_for_gateway(spec)));
+    }
+}
+
+/// The name of the filter in a patch.
+fn name_in<'n>(patch: &'n Node<'_>) -> Option<&'n str> {
+    patch.descend(&["patch", "value", "name"]).and_then(Node::text)
+}
+
+fn remarks(patch: &Node<'_>, is_for_gateway: bool) -> impl Iterator<Item = Remark> {
+    let of_sidecar = patch.descend(&["match", "context"]).filter(|context| {
+        is_for_gateway && context.text().is_some_and(|text| text.starts_with("SIDECAR_"))
+    });
+    let version = patch.descend(&["match", "proxy", "proxyVersion"]);
+    [
+        (
+            of_sidecar,
+            "this patch is for sidecars, and `targetRefs` is for a gateway: it changes nothing",
+        ),
+        (version, "on a proxy of another version there is no filter, and requests pass unchecked"),
+    ]
+    .map(|(node, message)| Some(Remark { at: node?.at, is_error: false, message }))
+    .into_iter()
+    .flatten()
 }
 
 /// Whether what is at an address may change.
@@ -189,31 +214,48 @@ fn add(form: Form, known: bool, carrier: Carrier, within: &Within<'_>, survey: &
     }
 }
 
+/// What a Secret has as text is read, as a ConfigMap's is. The rest is base64.
+fn secret(node: &Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result<(), Unreadable> {
+    for Member { key, at, .. } in node.get("data").map(Node::members).unwrap_or_default() {
+        if within.is_pintles() || mentions_pintle(key) {
+            survey.leave(&key_in(within, key), *at, "left alone, as it is base64");
+        }
+    }
+    values(node, "stringData", within, survey)
+}
+
+fn key_in<'w>(within: &'w Within<'w>, key: &str) -> Within<'w> {
+    let title = format!("key `{}`", shown(key));
+    Within::Part(within, Part { title, is_pintles: mentions_pintle(key) })
+}
+
 /// Values that are YAML or JSON in turn.
-fn config_map(node: &Node<'_>, within: &Within<'_>, survey: &mut Survey) -> Result<(), Unreadable> {
-    // Each has its own name and that of a key of it.
+fn values(
+    node: &Node<'_>,
+    field: &str,
+    within: &Within<'_>,
+    survey: &mut Survey,
+) -> Result<(), Unreadable> {
+    // Each resource has its own name and that of a key of it.
     if within.names().div_ceil(2) > MOST_NESTED {
         let reason = format!("more than {MOST_NESTED} ConfigMaps inside of one another");
         return Err(Unreadable::new(node.at, reason));
     }
-    for Member { key, value, .. } in node.get("data").map(Node::members).unwrap_or_default() {
+    for Member { key, value, .. } in node.get(field).map(Node::members).unwrap_or_default() {
         let Some(scalar) = value.scalar() else { continue };
         let text = scalar.as_text();
-        let within = &Within::Resource(within, format!("key `{}`", shown(key)));
+        let within = &key_in(within, key);
         let Err(error) = super::read(&text, Syntax::Any, within, survey) else { continue };
         // A script or a template may have the same words in it.
         let extension = key.rsplit_once('.').map(|(_, extension)| extension);
-        let is_named = extension.is_some_and(|name| ["json", "yaml", "yml"].contains(&name));
-        let is_marked = form::has_marker(text.content());
-        if is_marked && (is_named || extension.is_none()) {
+        let is_structure = extension.is_some_and(|name| ["json", "yaml", "yml"].contains(&name));
+        let is_marked = form::has_marker(text.content()) || mentions_pintle(key);
+        if is_marked && (is_structure || extension.is_none()) {
             let form = Form::unreadable(error);
             survey.found.push(Found::new(within, form, Carrier::default()));
-        } else if is_marked || is_named {
-            survey.leave(
-                within,
-                error.at(),
-                format!("left alone, as it cannot be read: {}", error.reason),
-            );
+        } else if is_marked || is_structure {
+            let reason = format!("left alone, as it cannot be read: {}", error.reason);
+            survey.leave(within, error.at(), reason);
         }
     }
     Ok(())

@@ -106,7 +106,7 @@ fn members_of_others() {
         "{filters: ['a']}",
         "{filters: {log_headers: {}}}",
         "{filters: [{grep: {}}]}",
-        "{filters: [{log_headers: {}, grep: {}}]}",
+        "{filters: [{headers: {}, grep: {}}]}",
     ] {
         let plugin = wasm_plugin(&format!("  url: oci://a/bot-detect\n  pluginConfig: {config}\n"));
         assert_eq!(others(&plugin), ["WasmPlugin shop/gate"], "{config}");
@@ -117,7 +117,11 @@ fn members_of_others() {
     // A mistake in what a name tells to be Pintle's.
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pintle}\ndata:\n  a: '{\"filters\": [{\"loog\": 1}]}'\n";
     assert_eq!(found(map).len(), 1);
-    for config in ["{filters: [{grep: {}}, {log_headers: {}}]}", "{endStatusCode: 500}"] {
+    for config in [
+        "{filters: [{grep: {}}, {log_headers: {}}]}",
+        "{filters: [{basic_auth: {rules: []}, mode: observe}]}",
+        "{endStatusCode: 500}",
+    ] {
         let plugin = wasm_plugin(&format!("  url: oci://a/b\n  pluginConfig: {config}\n"));
         assert_eq!(found(&plugin).len(), 1, "{config}");
     }
@@ -293,7 +297,7 @@ fn forms_of_a_configuration() {
         }
     }
     // Nobody's by its name, in a form that no filter reads.
-    for broken in [&typed, GOOD, "'{\"filters\": [}'"] {
+    for broken in [&typed, GOOD, "'{\"filters\": [{\"headers\": }'"] {
         assert_eq!(unread(&wasm(broken, "other.wasm")).line, 1, "{broken}");
     }
     // The wire form of an empty one has no bytes; a module gets `{}`.
@@ -409,7 +413,11 @@ fn values_of_config_maps_by_themselves() {
     let left = |key: &str| (0, vec![format!("ConfigMap m, key `{key}`")]);
     assert_eq!(survey_of("run.sh", "#!/bin/sh\nexec \"pintle\" \"$@\": {"), nothing);
     assert_eq!(survey_of("README.md", "# pintle\n*bold* text: see `x`"), nothing);
-    assert_eq!(survey_of("README.md", "# pintle\n*bold*: `{\"filters\": []}`"), left("README.md"));
+    let example = "*bold*: `{\"filters\": [{\"headers\": {}}]}`";
+    assert_eq!(survey_of("README.md", example), left("README.md"));
+    assert_eq!(survey_of("README.md", "*bold*: `{\"filters\": []}`"), nothing);
+    let template = "port: {{ port }}\nfilter_chains:\n- filters:\n";
+    assert_eq!(survey_of("envoy.yaml", template), left("envoy.yaml"));
     assert_eq!(survey_of("other.yaml", "password: {a: 1, a: 2}"), left("other.yaml"));
     for key in ["a.json", "a.yaml", "a.yml", "a"] {
         assert_eq!(survey_of(key, "filters:\n\t- log_headers: {}"), (1, Vec::new()), "{key}");
@@ -433,7 +441,44 @@ fn fail_open_beside_a_policy() {
     }
 }
 
-/// Envoy fetches nothing without a checksum; for Istio's agent it is advice.
+/// What is said of a patch is said of those that bring Pintle, or place it.
+#[test]
+fn patches_of_others() {
+    let value = wasm(&any("google.protobuf.StringValue", ""), "pintle.wasm");
+    let filter = |other: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nspec:\n  targetRefs: [{{kind: \
+             Gateway}}]\n  configPatches:\n  - {other}\n  - applyTo: EXTENSION_CONFIG\n    patch: {{value: \
+             {{name: a, typed_config: {value}}}}}\n"
+        )
+    };
+    let cluster = "{applyTo: CLUSTER, match: {proxy: {proxyVersion: ^1.9}}, patch: {value: {}}}";
+    let discovery = |name: &str| {
+        format!(
+            "{{applyTo: HTTP_FILTER, match: {{context: SIDECAR_INBOUND}}, patch: {{value: {{name: {name}, \
+             config_discovery: {{}}}}}}}}"
+        )
+    };
+    for (other, told) in [(cluster, 0), (&discovery("lua"), 0), (&discovery("a"), 1)] {
+        let all = found(&filter(other));
+        assert_eq!(all[0].carrier.remarks.len(), told, "{other}");
+    }
+}
+
+#[test]
+fn secrets_of_kubernetes() {
+    let secret = |fields: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: a, namespace: pintle}}\n{fields}")
+    };
+    let text = secret("stringData:\n  p.json: '{\"filters\": [{\"headers\": {}}]}'\n");
+    assert_eq!(within(&text), ["Secret pintle/a, key `p.json`"]);
+    let base64 = secret("data: {pintle.json: e30=, other: e30=}\n");
+    assert_eq!(others(&base64), ["Secret pintle/a, key `pintle.json`"]);
+    // A namespace is nobody's name.
+    assert_eq!(others(&secret("stringData: {vector.yaml: 'filters: [drop]'}\n")).len(), 1);
+}
+
+/// Envoy fetches nothing without a checksum; for Istio's agent, which sees ECDS alone, it is advice.
 #[test]
 fn remote_code_wants_a_checksum() {
     let remote = |rest: &str| format!("{{remote: {{http_uri: {{uri: 'http://a/pintle'}}{rest}}}}}");
@@ -446,17 +491,19 @@ fn remote_code_wants_a_checksum() {
             "envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
             &format!("dynamic_module_config: {{do_not_close: true, module: {}}}", remote(rest)),
         );
-        let in_filter = |value: &str| {
+        let in_filter = |apply_to: &str, value: &str| {
             format!(
                 "{{apiVersion: a, kind: EnvoyFilter, metadata: {{name: a}}, spec: {{configPatches: \
-                 [{{patch: {{value: {{typed_config: {value}}}}}}}]}}}}"
+                 [{{applyTo: {apply_to}, patch: {{value: {{typed_config: {value}}}}}}}]}}}}"
             )
         };
         for (text, is_error) in [
             (plugin.clone(), true),
             (module.clone(), true),
-            (in_filter(&plugin), false),
-            (in_filter(&module), true),
+            (in_filter("EXTENSION_CONFIG", &plugin), false),
+            (in_filter("HTTP_FILTER", &plugin), true),
+            (in_filter("EXTENSION_CONFIG", &module), true),
+            (in_filter("HTTP_FILTER", &module), true),
         ] {
             let all = found(&text);
             let remarks: Vec<bool> =

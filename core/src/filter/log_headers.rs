@@ -12,7 +12,7 @@ use crate::fields::FieldName;
 use crate::filter::{Filter, Phases, Request, Response};
 use crate::flow::Flow;
 use crate::host::{Host, Level, Section};
-use crate::redaction::{NamePattern, Redaction, Secrecy};
+use crate::redaction::{NamePattern, Redaction, Secrecy, user};
 use crate::syntax::escape::Escaped;
 
 /// The fields of `log_headers` in the configuration; at least one of `request` and `response`.
@@ -225,12 +225,21 @@ impl<H: Host> Lines<'_, H> {
         match self.filter.redact.of(name) {
             Secrecy::Open => write!(f, "\"{}\"", Escaped { bytes: value, limit }),
             Secrecy::Secret => write!(f, "<{} bytes>", value.len()),
-            Secrecy::Query => {
+            Secrecy::Uri => {
                 let (path, query) = match value.iter().position(|b| *b == b'?' || *b == b'#') {
                     Some(at) => value.split_at(at),
                     None => (value, [].as_slice()),
                 };
-                write!(f, "\"{}\"", Escaped { bytes: path, limit })?;
+                match user(path)
+                    .and_then(|at| Some((path.get(..at.start)?, path.get(at.end..)?, at)))
+                {
+                    Some((before, behind, at)) => {
+                        let (before, behind) =
+                            (Escaped { bytes: before, limit }, Escaped { bytes: behind, limit });
+                        write!(f, "\"{before}<{} bytes>{behind}\"", at.len())?;
+                    }
+                    None => write!(f, "\"{}\"", Escaped { bytes: path, limit })?,
+                }
                 match query.len().checked_sub(1) {
                     Some(length) => write!(f, "?<{length} bytes>"),
                     None => Ok(()),
