@@ -35,6 +35,12 @@ impl Toolchain {
             let found = told.lines().find_map(|line| line.strip_prefix(start));
             found.map(str::to_owned).with_context(|| format!("rustc does not tell its {start}"))
         };
+        let rust_version = line("release: ")?;
+        let wanted = rust_named();
+        ensure!(
+            rust_version == wanted,
+            "rustc is {rust_version}, not the {wanted} of rust-toolchain.toml"
+        );
         let rust = output(workspace, Path::new("rustc"), &["--print", "sysroot"]).await?;
         let home = tools::venv(workspace, "zigbuild", REQUIREMENTS).await?;
         let program = tools::installed(&home, "ziglang/zig")?;
@@ -43,13 +49,18 @@ impl Toolchain {
         ensure!(found == wanted, "{} is Zig {found}, not {wanted}", program.display());
         Ok(Self {
             rust: rust.into(),
-            rust_version: line("release: ")?,
+            rust_version,
             rust_commit: line("commit-hash: ")?,
             zigbuild: home.join("bin/cargo-zigbuild"),
             zig: program.parent().context("no folder")?.to_owned(),
             cache: home.join("cache"),
         })
     }
+}
+
+/// The version of Rust that the workspace is built with.
+fn rust_named() -> &'static str {
+    include_str!("../../../rust-toolchain.toml").split('"').nth(1).unwrap_or_default()
 }
 
 /// The version that is fetched, such as `0.17.1`.
@@ -71,9 +82,10 @@ async fn output(workspace: &Workspace, program: &Path, arguments: &[&str]) -> Re
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_version_of_zig_stands_in_the_requirements() {
-        let version = super::zig_version();
-        let parts: Vec<_> = version.split('.').map(str::parse::<u32>).collect();
-        assert!(parts.len() == 3 && parts.iter().all(Result::is_ok), "{version}");
+    fn versions_are_where_they_are_looked_for() {
+        for version in [super::zig_version(), super::rust_named()] {
+            let parts: Vec<_> = version.split('.').map(str::parse::<u32>).collect();
+            assert!(parts.len() == 3 && parts.iter().all(Result::is_ok), "{version}");
+        }
     }
 }

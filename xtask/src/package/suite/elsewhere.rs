@@ -39,7 +39,7 @@ pub(super) async fn same(workspace: &Workspace, folder: &Path, made: &Made) -> R
 fn workspace_elsewhere(workspace: &Workspace) -> Result<Workspace> {
     let folder = workspace.target.join("xtask/package-elsewhere");
     let (root, target) = (folder.join("a folder of sources"), folder.join("built"));
-    copy(&workspace.root, &root)?;
+    copy(&workspace.root, &root, &workspace.target)?;
     fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
     // The same programs, which need not be fetched once more.
     let tools = target.join("tools");
@@ -49,8 +49,9 @@ fn workspace_elsewhere(workspace: &Workspace) -> Result<Workspace> {
     Ok(Workspace { root, target })
 }
 
-/// Makes a folder of sources like another one. What is so already keeps its time, by which Cargo knows it.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Makes a folder of sources like another one, without what is built in it. What is so already keeps its time, by
+/// which Cargo knows it.
+fn copy(from: &Path, to: &Path, built: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
     let sources = entries(from)?;
     for gone in entries(to)?.iter().filter(|name| !sources.contains(name)) {
@@ -63,8 +64,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     }
     for name in &sources {
         let (from, to) = (from.join(name), to.join(name));
+        if from == built {
+            continue;
+        }
         if from.is_dir() {
-            copy(&from, &to)?;
+            copy(&from, &to, built)?;
         } else if !fs::read(&to).is_ok_and(|there| read(&from).is_ok_and(|here| here == there)) {
             fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
         }
