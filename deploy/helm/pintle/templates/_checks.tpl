@@ -80,8 +80,8 @@
 {{- fail (printf "%smatch is for sidecars: what it names may never match on a gateway or a waypoint, and requests would pass unchecked. Leave it out beside targetRefs" .where) -}}
 {{- end -}}
 {{- range .match -}}
-{{- if and $.gateway (eq (.mode | default "") "SERVER") -}}
-{{- fail (printf "%smatch: mode SERVER never matches on a gateway, and requests would pass unchecked. Leave match out, or set match: []" $.where) -}}
+{{- if and $.gateway (or .ports (eq (.mode | default "") "SERVER")) -}}
+{{- fail (printf "%smatch: mode SERVER and ports never match on a gateway, and requests would pass unchecked. Leave match out, or set match: []" $.where) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
