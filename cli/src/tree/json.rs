@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::scalar::Style;
@@ -58,7 +58,7 @@ fn node<'t>(raw: &'t RawValue, text: &'t Text, depth: usize) -> Result<Node<'t>,
             Value::Object(members.collect::<Result<_, _>>()?)
         }
         Some(b'[') => {
-            let Elements(elements) = serde_json::from_str(source).map_err(broken)?;
+            let elements: Vec<&RawValue> = serde_json::from_str(source).map_err(broken)?;
             let elements = elements.into_iter().map(|element| node(element, text, depth + 1));
             Value::List(elements.collect::<Result<_, _>>()?)
         }
@@ -101,28 +101,5 @@ impl<'t> Deserialize<'t> for Members<'t> {
             }
         }
         deserializer.deserialize_map(InOrder)
-    }
-}
-
-struct Elements<'t>(Vec<&'t RawValue>);
-
-impl<'t> Deserialize<'t> for Elements<'t> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'t> Visitor<'t> for InOrder {
-            type Value = Elements<'t>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-            fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<Elements<'t>, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = list.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
-        }
-        deserializer.deserialize_seq(InOrder)
     }
 }
